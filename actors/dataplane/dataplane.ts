@@ -1,0 +1,745 @@
+// One proxy: what it was told, what it said to that, and what it is still owed.
+//
+//  no stream ──stream_opened──▶ registering ──registered──▶ view ──▶ identity ──▶ snapshot ──▶ pushed
+//      ▲                            (durable)              (mesh)   (mTLS only)     │   ▲
+//      │                                                                            ▼   │ newest state,
+//      └──stream_closed, then after a delay: deregistered, and the actor ends     ACK/NACK  when it settles
+//
+// Nothing here waits for a clock on the way to a configuration: each arrow is a message.
+
+import { objectOf } from "../../core/json.ts";
+import { assert } from "../../core/assert.ts";
+import { type DataplaneSpec, tagSetsOf } from "../../core/dataplane.ts";
+import type { MeshView, ViewKey } from "../../core/mesh_view.ts";
+import type { IdentityMaterial, ProxyKey, ProxyNode } from "../../core/proxy.ts";
+import type { Draft, JsonObject, Resource, ResourceKey } from "../../core/resource.ts";
+import type { ZoneIngressSpec } from "../../core/zone.ts";
+import { generateDataplane, generateIngress } from "../../xds/generate.ts";
+import { parseNode } from "../../xds/node.ts";
+import { type Snapshot, TYPES } from "../../xds/snapshot.ts";
+import {
+  isSettled,
+  onRequest,
+  onSnapshot,
+  openStream,
+  type StepResult,
+  type StreamState,
+} from "../../xds/stream.ts";
+import { toHub, type WriteResult } from "../hub/messages.ts";
+import { IDENTITY } from "../identity/messages.ts";
+import { INSIGHTS, type InsightsMsg } from "../insights/messages.ts";
+import { meshPath } from "../mesh/messages.ts";
+import { type LeaveResult, PROXIES } from "../proxies/messages.ts";
+import { type ProxyOutcome, RECEIPTS, type ReceiptsMsg } from "../receipts/messages.ts";
+import {
+  type Actor,
+  cancel,
+  command,
+  type Context,
+  count,
+  type Effect,
+  log,
+  reply,
+  type ReplyTo,
+  send,
+  timer,
+  type Turn,
+} from "../runtime/actor.ts";
+import { announce, type Announcement, notReady } from "./announcement.ts";
+import { claim, type Ownership, recall, remember, unowned } from "./fencing.ts";
+import {
+  connected,
+  counted,
+  disconnected,
+  type Remarks,
+  renderInsight,
+  type Subscription,
+  timeOf,
+} from "./insight.ts";
+import {
+  type DataplaneArgs,
+  type DataplaneMsg,
+  REGISTERED_BY_LABEL,
+  REGISTERED_BY_PROXY,
+} from "./messages.ts";
+
+interface Stream {
+  readonly id: string;
+  readonly ads: StreamState;
+  /** It has ACKed listeners. */
+  readonly listens: boolean;
+  /** Who owned the name before, for a stream whose registration is refused. */
+  readonly before: Ownership;
+}
+
+interface State {
+  readonly args: DataplaneArgs;
+  readonly stream: Stream | null;
+  readonly ownership: Ownership;
+  readonly metadata: JsonObject;
+  readonly node: ProxyNode | null;
+  /** The resource came with the stream, so it goes with the proxy. */
+  readonly selfRegistered: boolean;
+  /** The revision that holds what the current stream registered with; null until it is durable. */
+  readonly registeredAt: number | null;
+  /** What the proxy is stored as once it listens; null when it is, or has nothing to offer. */
+  readonly announcement: { readonly draft: Draft; readonly underWay: boolean } | null;
+  /** The run that asked to be taken out of others' endpoints, and stays out. */
+  readonly draining: string | null;
+  /** While the end of the registration is on its way to the disk: who waits for it. */
+  readonly leaving: readonly ReplyTo[] | null;
+  /** Meshes whose actors were asked for their views. */
+  readonly watched: ReadonlySet<string>;
+  readonly views: ReadonlyMap<string, MeshView>;
+  /** The zone ingress's own resource, when this proxy is one. */
+  readonly ingress: Resource<ZoneIngressSpec> | null;
+  readonly identity: IdentityMaterial | null;
+  /** What the identity was asked for, so that it is asked for once. */
+  readonly identityAsked: string;
+  /** Why there is none yet. */
+  readonly identityWaits: string;
+  readonly snapshot: Snapshot | null;
+  /** The revision that the newest snapshot includes. */
+  readonly revision: number;
+  /** A change of that revision is on its way and not settled. */
+  readonly owed: boolean;
+  readonly reads: ReadonlyMap<string, ReadonlySet<ViewKey>>;
+  readonly subscriptions: readonly Subscription[];
+  readonly remarks: Remarks;
+}
+
+/** gRPC status codes: https://grpc.io/docs/guides/status-codes/ */
+const FAILED_PRECONDITION = 9;
+const ABORTED = 10;
+const INVALID_ARGUMENT = 3;
+const UNAVAILABLE = 14;
+
+const SUPERSEDED: LeaveResult = { ok: false, reason: "superseded" };
+const ANNOUNCE_AGAIN_MS = 1_000;
+const ISSUING = "its certificate is being issued";
+
+export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
+  mailbox: {
+    // One response in flight per type bounds what an honest peer can ask for.
+    capacity: 256,
+    whenFull: "crash",
+    coalesce: (msg) => msg.tag === "mesh_changed" ? `mesh ${msg.mesh}` : null,
+  },
+
+  init(args, at) {
+    const state: State = {
+      args,
+      stream: null,
+      ownership: unowned,
+      metadata: {},
+      node: null,
+      selfRegistered: args.registered,
+      registeredAt: null,
+      announcement: null,
+      draining: null,
+      leaving: null,
+      watched: new Set(),
+      views: new Map(),
+      ingress: null,
+      identity: null,
+      identityAsked: "",
+      identityWaits: ISSUING,
+      snapshot: null,
+      revision: 0,
+      owed: false,
+      reads: new Map(),
+      subscriptions: [],
+      remarks: { rejected: null, alarm: null, waiting: null },
+    };
+    // Without a stream soon, whoever registered this proxy is gone.
+    const silent = send<InsightsMsg>(INSIGHTS, { tag: "proxy_silent", proxy: args.key });
+    const { type, mesh } = args.key;
+    const [watching, subscribe] = type === "ingress"
+      // With its meshes, which it hears of there.
+      ? [state, [toHub({ tag: "subscribe", to: at.self, types: ["ZoneIngress", "Mesh"] })]]
+      : watchMeshes(state, [mesh], at);
+    return [watching, [silent, ...subscribe, departure(args)]];
+  },
+
+  receive(state, msg, at) {
+    switch (msg.tag) {
+      case "stream_opened":
+        return streamOpened(state, msg, at);
+      case "stream_request":
+        if (msg.stream !== state.stream?.id) return [state, []];
+        return stepped(state, onRequest(state.stream.ads, msg.request, state.snapshot), at);
+      case "stream_closed":
+        // Only the current stream counts: an old one may close late.
+        return msg.stream === state.stream?.id ? streamClosed(state, at) : [state, []];
+      case "registered":
+        // An earlier stream's says nothing of the current one.
+        return msg.ref === state.stream?.id ? registered(state, msg.value, at) : [state, []];
+      case "announced":
+        return announced(state, msg.ref, msg.value);
+      case "announce_due":
+        return announceIfListening(state, at);
+      case "mesh_changed":
+        return meshChanged(state, msg.mesh, msg.view, at);
+      case "mesh_started":
+        return meshStarted(state, msg.mesh, at);
+      case "resources_changed": {
+        const own = msg.changes.find(({ key }) =>
+          key.type === "ZoneIngress" && key.name === state.args.key.name
+        );
+        // Those that come later say so themselves.
+        const meshes = msg.full ? msg.changes.filter(({ key }) => key.type === "Mesh") : [];
+        const [watching, subscribe] = watchMeshes(state, meshes.map(({ key }) => key.name), at);
+        const ingress = own ? own.resource as Resource<ZoneIngressSpec> | null : state.ingress;
+        const [next, effects] = looked({ ...watching, ingress }, msg.revision, at);
+        return [next, [...subscribe, ...effects]];
+      }
+      case "identity_issued":
+        return regenerate({ ...state, identity: msg.material }, state.revision, at);
+      case "identity_pending":
+        return regenerate({ ...state, identityWaits: msg.reason }, state.revision, at);
+      case "leave":
+        return leave(state, msg, at);
+      case "left":
+        return left(state, msg.value, at);
+      case "deregister_due":
+        return deregister(state, null, at);
+    }
+  },
+
+  describe: ({ stream, revision, owed, remarks, ownership }) => ({
+    online: stream !== null,
+    revision,
+    settled: !owed,
+    instance: ownership.instance,
+    ...(remarks.waiting !== null && { waiting: remarks.waiting }),
+    ...(remarks.rejected && { rejected: remarks.rejected.message }),
+  }),
+};
+
+// ---- streams
+
+function streamOpened(
+  state: State,
+  msg: DataplaneMsg & { readonly tag: "stream_opened" },
+  at: Context,
+): Turn<State> {
+  const claimed = claim(recall(state.ownership, ownResource(state)?.labels), {
+    instance: msg.instance,
+    live: state.stream !== null,
+    nowMs: at.nowMs,
+  });
+  if (!claimed.ok) {
+    return [state, [
+      log("warn", "stream refused", { proxy: state.args.key.name, reason: claimed.reason }),
+      count("ursa_xds_streams_refused_total", { reason: "superseded" }),
+      end(msg.stream, ABORTED, claimed.reason),
+    ]];
+  }
+  const effects: Effect[] = [cancel("departure")];
+  if (state.stream) {
+    effects.push(end(state.stream.id, ABORTED, "a newer stream of this proxy took over"));
+  }
+  if (claimed.alarmed) {
+    effects.push(
+      log("error", "two proxies under one name", { reason: claimed.ownership.alarm }),
+      count("ursa_xds_takeover_alarms_total"),
+    );
+  }
+  const draining = state.draining === msg.instance ? state.draining : null;
+  const offer = msg.resource &&
+    offered(state, msg.resource, { claimed: claimed.ownership, draining });
+  if (offer) {
+    effects.push(toHub({
+      tag: "write",
+      by: at.self,
+      ops: [{ op: "put", resource: offer.now }],
+      reply: { path: at.self, tag: "registered", ref: msg.stream },
+    }));
+  }
+  const opened: State = {
+    ...state,
+    stream: {
+      id: msg.stream,
+      ads: openStream(msg.dialect),
+      listens: false,
+      before: state.ownership,
+    },
+    ownership: claimed.ownership,
+    metadata: msg.metadata,
+    node: parseNode(msg.metadata),
+    selfRegistered: msg.resource !== null,
+    registeredAt: null,
+    announcement: offer?.later ? { draft: offer.later, underWay: false } : null,
+    draining,
+    // What was on its way to the disk comes before what this stream registers with.
+    leaving: null,
+    subscriptions: connected(state.subscriptions, {
+      id: uuid(at),
+      nowMs: at.nowMs,
+      version: objectOf(msg.metadata["version"]),
+    }),
+    remarks: { ...state.remarks, alarm: claimed.ownership.alarm },
+  };
+  const [regenerated, more] = regenerate(opened, state.revision, at);
+  const { stream } = regenerated;
+  assert(stream, "the stream that just opened is the current one");
+  const [next, out] = stepped(
+    regenerated,
+    onRequest(stream.ads, msg.request, regenerated.snapshot),
+    at,
+  );
+  const overtaken = (state.leaving ?? []).map((to) => reply(to, SUPERSEDED));
+  return [next, [...effects, ...overtaken, ...more, ...out, tellInsight(next, true)]];
+}
+
+/** A draining run that reconnects stays out; any other is offered once it listens. */
+function offered(
+  state: State,
+  resource: Draft,
+  { claimed, draining }: { readonly claimed: Ownership; readonly draining: string | null },
+): Announcement {
+  const draft = { ...resource, labels: remember(resource.labels, claimed) };
+  const offer = announce(draft, ownResource(state), claimed.instance);
+  return draining === null ? offer : { now: notReady(offer.later ?? offer.now), later: null };
+}
+
+function streamClosed(state: State, at: Context): Turn<State> {
+  const next: State = {
+    ...state,
+    stream: null,
+    announcement: null,
+    owed: false,
+    subscriptions: disconnected(state.subscriptions, at.nowMs),
+  };
+  return [next, [
+    ...(state.owed ? [progress(next, { state: "offline" }, at)] : []),
+    tellInsight(next, true),
+    departure(state.args),
+  ]];
+}
+
+/** Ends the stream from this side. */
+function dropStream(
+  state: State,
+  why: { readonly code: number; readonly message: string },
+  at: Context,
+): Turn<State> {
+  if (!state.stream) return [state, []];
+  const [next, effects] = streamClosed(state, at);
+  return [next, [end(state.stream.id, why.code, why.message), ...effects]];
+}
+
+/** What the stream machine decided: frames to send, and what the peer's answers mean. */
+function stepped(state: State, step: StepResult, at: Context): Turn<State> {
+  const { stream } = state;
+  assert(stream, "a step belongs to a stream");
+  let next: State = { ...state, stream: { ...stream, ads: step.state } };
+  const effects: Effect[] = [];
+  for (const out of step.out) {
+    effects.push(command("xds", { do: "send", stream: stream.id, out }));
+    next = { ...next, subscriptions: counted(next.subscriptions, out.typeUrl, "sent", at.nowMs) };
+  }
+  for (const event of step.events) {
+    const nacked = event.event === "nacked";
+    next = {
+      ...next,
+      subscriptions: counted(
+        next.subscriptions,
+        event.typeUrl,
+        nacked ? "rejected" : "acknowledged",
+        at.nowMs,
+      ),
+    };
+    if (nacked) {
+      const rejected = { typeUrl: event.typeUrl, message: event.message };
+      next = { ...next, remarks: { ...next.remarks, rejected }, owed: false };
+      effects.push(
+        log("error", "configuration rejected by the proxy; it keeps the last good one", rejected),
+        count("ursa_xds_nacks_total", { type: event.typeUrl }),
+        progress(next, { state: "nacked", ...rejected }, at),
+        tellInsight(next, true),
+      );
+    } else if (next.remarks.rejected?.typeUrl === event.typeUrl) {
+      next = { ...next, remarks: { ...next.remarks, rejected: null } };
+      effects.push(tellInsight(next, true));
+    }
+  }
+  if (step.events.length > 0) effects.push(tellInsight(next, false));
+  if (step.events.some(({ event, typeUrl }) => event === "acked" && typeUrl === TYPES.listener)) {
+    next = { ...next, stream: { ...stream, ads: step.state, listens: true } };
+  }
+  if (next.owed && isSettled(step.state)) {
+    next = { ...next, owed: false };
+    effects.push(progress(next, { state: "acked" }, at));
+  }
+  const [last, announcing] = announceIfListening(next, at);
+  return [last, [...effects, ...announcing]];
+}
+
+// ---- registration
+
+function announceIfListening(state: State, at: Context): Turn<State> {
+  const { announcement, stream } = state;
+  if (!announcement || announcement.underWay) return [state, []];
+  if (!stream?.listens || !isSettled(stream.ads)) return [state, []];
+  const { draft } = announcement;
+  return [{ ...state, announcement: { draft, underWay: true } }, [
+    toHub({
+      tag: "write",
+      by: at.self,
+      ops: [{ op: "put", resource: draft }],
+      reply: { path: at.self, tag: "announced", ref: stream.id },
+    }),
+  ]];
+}
+
+function announced(state: State, ref: string, result: WriteResult): Turn<State> {
+  if (!state.announcement || ref !== state.stream?.id) return [state, []];
+  if (result.ok) return [{ ...state, announcement: null }, []];
+  const announcement = { ...state.announcement, underWay: false };
+  return [{ ...state, announcement }, [
+    log("warn", "not offered to others yet; another try follows", { reason: result.reason }),
+    timer("announce", ANNOUNCE_AGAIN_MS, { tag: "announce_due" }),
+  ]];
+}
+
+function registered(state: State, result: WriteResult, at: Context): Turn<State> {
+  if (result.ok) return looked({ ...state, registeredAt: result.revision }, state.revision, at);
+  const reason = result.reason === "invalid"
+    ? result.violations.map(({ path, message }) => `${path}: ${message}`).join("; ")
+    : result.reason;
+  const invalid = result.reason === "invalid";
+  // Who was refused has superseded nobody, and does not own what is stored.
+  const refused = invalid && state.stream
+    ? {
+      ...state,
+      ownership: state.stream.before,
+      selfRegistered: ownResource(state)?.labels[REGISTERED_BY_LABEL] === REGISTERED_BY_PROXY,
+    }
+    : state;
+  const [next, effects] = dropStream(refused, {
+    code: invalid ? INVALID_ARGUMENT : UNAVAILABLE,
+    message: `registration ${invalid ? "refused" : "not possible now"}: ${reason}`,
+  }, at);
+  return [next, [
+    log("warn", "registration refused", { proxy: state.args.key.name, reason }),
+    count("ursa_xds_streams_refused_total", { reason: "registration" }),
+    ...effects,
+  ]];
+}
+
+/** News of what is stored: a registration that somebody removed has to be made again. */
+function looked(state: State, revision: number, at: Context): Turn<State> {
+  const { key } = state.args;
+  const seen = key.type === "ingress" ? revision : state.views.get(key.mesh)?.revision ?? 0;
+  const removed = state.registeredAt !== null && seen >= state.registeredAt && !ownResource(state);
+  if (!removed) return regenerate(state, revision, at);
+  const why = { code: FAILED_PRECONDITION, message: "its registration was deleted" };
+  const [next, effects] = dropStream({ ...state, registeredAt: null }, why, at);
+  const [last, more] = regenerate(next, revision, at);
+  return [last, [...effects, ...more]];
+}
+
+function meshChanged(
+  state: State,
+  mesh: string,
+  view: MeshView | null,
+  at: Context,
+): Turn<State> {
+  const views = new Map(state.views);
+  if (view) views.set(mesh, view);
+  else views.delete(mesh);
+  const reads = view ? state.reads : new Map([...state.reads].filter(([name]) => name !== mesh));
+  const next = { ...state, views, reads };
+  if (!view && state.args.key.type === "dataplane") {
+    const why = { code: FAILED_PRECONDITION, message: `mesh "${mesh}" was deleted` };
+    return dropStream({ ...next, snapshot: null }, why, at);
+  }
+  return looked(next, view?.revision ?? state.revision, at);
+}
+
+/** Brings the snapshot up to everything known, and sends what differs. */
+function regenerate(state: State, revision: number, at: Context): Turn<State> {
+  const known = Math.max(state.revision, revision);
+  const { node, stream } = state;
+  if (!node || !stream) {
+    const next = { ...state, revision: known };
+    return [next, [progress(next, { state: "offline" }, at)]];
+  }
+  const needed = neededIdentity(state);
+  if (needed.asked !== state.identityAsked) {
+    const asked = {
+      ...state,
+      identityAsked: needed.asked,
+      identityWaits: ISSUING,
+      ...(needed.asked === "" && { identity: null }),
+    };
+    const [next, effects] = regenerate(asked, revision, at);
+    return [next, [needed.effect(at), ...effects]];
+  }
+  const generated = generate(state, node);
+  if ("waits" in generated) {
+    const { waits, owed } = generated;
+    // What is not stored gets nothing; what only lacks its certificate keeps the last good one.
+    const kept = owed ? state.snapshot : null;
+    return waiting({ ...state, revision: known, owed, snapshot: kept }, waits, at);
+  }
+  const reads = readEffects(state, generated.reads, at);
+  const settled: State = {
+    ...state,
+    revision: known,
+    reads: generated.reads,
+    remarks: { ...state.remarks, waiting: null },
+  };
+  if (state.snapshot && sameSnapshot(state.snapshot, generated.snapshot)) {
+    const owed = state.owed && !isSettled(stream.ads);
+    const outcome: ProxyOutcome = owed ? { state: "pending" } : { state: "unchanged" };
+    return [{ ...settled, owed }, [...reads, progress(settled, outcome, at)]];
+  }
+  const pushed: State = { ...settled, snapshot: generated.snapshot, owed: true };
+  const [next, effects] = stepped(pushed, onSnapshot(stream.ads, generated.snapshot), at);
+  return [next, [...reads, progress(pushed, { state: "pending" }, at), ...effects]];
+}
+
+interface Generation {
+  readonly snapshot: Snapshot;
+  readonly reads: ReadonlyMap<string, ReadonlySet<ViewKey>>;
+}
+
+interface Waiting {
+  readonly waits: string;
+  /** The changes so far are for it, and it has not been told of them. */
+  readonly owed: boolean;
+}
+
+function generate(state: State, node: ProxyNode): Generation | Waiting {
+  const { key, settings } = state.args;
+  if (key.type === "ingress") {
+    if (!state.ingress) return { waits: "its ZoneIngress is not stored yet", owed: false };
+    return generateIngress(state.ingress, state.views, { node });
+  }
+  const view = state.views.get(key.mesh);
+  if (!view) return { waits: `mesh "${key.mesh}" is not here yet`, owed: false };
+  if (!view.dataplanes.has(key.name)) {
+    return { waits: "its Dataplane is not stored yet", owed: false };
+  }
+  if (view.mtls && !state.identity) return { waits: state.identityWaits, owed: true };
+  const { snapshot, reads } = generateDataplane(view, key.name, {
+    node,
+    identity: view.mtls ? state.identity : null,
+    vipPort: settings.vipPort,
+  });
+  return { snapshot, reads: new Map([[key.mesh, reads]]) };
+}
+
+interface NeededIdentity {
+  /** Text of what is needed; "" for none. */
+  readonly asked: string;
+  readonly effect: (at: Context) => Effect;
+}
+
+function neededIdentity({ args: { key }, views }: State): NeededIdentity {
+  const view = views.get(key.mesh);
+  const resource = view?.dataplanes.get(key.name);
+  if (key.type === "ingress" || !view?.mtls || !resource) {
+    return { asked: "", effect: () => send(IDENTITY, { tag: "release_identity", proxy: key }) };
+  }
+  const tagSets = tagSetsOf(resource.spec as DataplaneSpec);
+  return {
+    asked: JSON.stringify([view.mtls, tagSets]),
+    effect: (at) =>
+      send(IDENTITY, { tag: "request_identity", proxy: key, mesh: key.mesh, tagSets, to: at.self }),
+  };
+}
+
+function readEffects(
+  state: State,
+  reads: ReadonlyMap<string, ReadonlySet<ViewKey>>,
+  at: Context,
+): readonly Effect[] {
+  return [...reads].flatMap(([mesh, keys]) => {
+    const before = state.reads.get(mesh);
+    const view = state.views.get(mesh);
+    if (!view || (before && sameSet(before, keys))) return [];
+    return [send(meshPath(mesh), { tag: "view_read", by: at.self, keys, revision: view.revision })];
+  });
+}
+
+function waiting(state: State, reason: string, at: Context): Turn<State> {
+  const next: State = { ...state, remarks: { ...state.remarks, waiting: reason } };
+  const news = state.remarks.waiting !== reason;
+  return [next, [
+    ...(news ? [log("debug", "configuration waits", { reason }), tellInsight(next, false)] : []),
+    progress(next, { state: state.owed ? "pending" : "offline" }, at),
+  ]];
+}
+
+// ---- leaving
+
+function leave(
+  state: State,
+  { instance, how, reply: to }: DataplaneMsg & { readonly tag: "leave" },
+  at: Context,
+): Turn<State> {
+  if (instance !== "" && instance !== state.ownership.instance) {
+    return [state, [reply(to, SUPERSEDED)]];
+  }
+  const resource = ownResource(state);
+  if (!resource) return [state, [reply(to, { ok: false, reason: "unknown" })]];
+  if (how === "deregister") {
+    const [alone, ended] = dropStream(state, { code: ABORTED, message: "deregistered" }, at);
+    const [next, effects] = deregister(alone, to, at);
+    return [next, [...ended, ...effects]];
+  }
+  // Somebody else's resource stays as it was written.
+  if (!state.selfRegistered) return [state, [reply(to, done(state))]];
+  return [{ ...state, draining: state.ownership.instance, announcement: null }, [
+    toHub({
+      tag: "write",
+      by: at.self,
+      ops: [{ op: "put", resource: notReady(resource) }],
+      reply: to,
+    }),
+  ]];
+}
+
+/** `to` is told when it is durable. */
+function deregister(state: State, to: ReplyTo | null, at: Context): Turn<State> {
+  if (state.stream) return [state, []];
+  const leaving = [...state.leaving ?? [], ...(to ? [to] : [])];
+  if (state.leaving) return [{ ...state, leaving }, []];
+  if (!state.selfRegistered) {
+    return [state, [...leaving.map((one) => reply(one, done(state))), ...gone(state, at)]];
+  }
+  return [{ ...state, leaving }, [
+    toHub({
+      tag: "write",
+      by: at.self,
+      ops: [
+        { op: "delete", key: keyOf(state.args.key) },
+        { op: "delete", key: insightKeyOf(state.args.key) },
+      ],
+      reply: { path: at.self, tag: "left", ref: "" },
+    }),
+  ]];
+}
+
+function left(state: State, result: WriteResult, at: Context): Turn<State> {
+  // A stream came meanwhile: its registration follows the deletion.
+  if (!state.leaving) return [state, []];
+  const told = state.leaving.map((to) => reply(to, result));
+  const next = { ...state, leaving: null };
+  if (!result.ok) return [next, [...told, departure(state.args)]];
+  // What insights still holds of it must not come back.
+  const unseen = send<InsightsMsg>(INSIGHTS, {
+    tag: "proxy_seen",
+    proxy: state.args.key,
+    insight: null,
+    urgent: true,
+  });
+  return [next, [...told, unseen, ...gone(state, at)]];
+}
+
+function gone({ args: { key }, watched }: State, at: Context): readonly Effect[] {
+  return [
+    ...[...watched].map((mesh) => send(meshPath(mesh), { tag: "unsubscribe_view", to: at.self })),
+    toHub({ tag: "unsubscribe", to: at.self }),
+    send(IDENTITY, { tag: "release_identity", proxy: key }),
+    send(PROXIES, { tag: "proxy_gone", path: at.self }),
+    { do: "stop", path: at.self },
+  ];
+}
+
+// ---- small words
+
+function watchMeshes(state: State, meshes: readonly string[], at: Context): Turn<State> {
+  const effects = meshes.map((mesh) =>
+    send(meshPath(mesh), { tag: "subscribe_view", to: at.self })
+  );
+  return [{ ...state, watched: new Set([...state.watched, ...meshes]) }, effects];
+}
+
+/** Its actor knows no reader: it is told again, also of what did not change. */
+function meshStarted(state: State, mesh: string, at: Context): Turn<State> {
+  const reads = new Map([...state.reads].filter(([name]) => name !== mesh));
+  return watchMeshes({ ...state, reads }, [mesh], at);
+}
+
+function departure({ settings }: DataplaneArgs): Effect {
+  return timer("departure", settings.deregistrationDelayMs, { tag: "deregister_due" });
+}
+
+function done({ revision }: State): WriteResult {
+  return { ok: true, revision, changes: [] };
+}
+
+function end(stream: string, code: number, message: string): Effect {
+  return command("xds", { do: "end", stream, code, message });
+}
+
+function progress({ revision }: State, outcome: ProxyOutcome, at: Context): Effect {
+  return send<ReceiptsMsg>(RECEIPTS, { tag: "proxy_progress", proxy: at.self, revision, outcome });
+}
+
+function tellInsight(state: State, urgent: boolean): Effect {
+  return send<InsightsMsg>(INSIGHTS, {
+    tag: "proxy_seen",
+    proxy: state.args.key,
+    urgent,
+    insight: renderInsight(state.subscriptions, {
+      controlPlane: state.args.settings.instanceId,
+      metadata: state.metadata,
+      remarks: state.remarks,
+      mtls: mtlsInsight(state),
+    }),
+  });
+}
+
+function mtlsInsight({ identity, views, args }: State): JsonObject | null {
+  const mtls = views.get(args.key.mesh)?.mtls;
+  if (!identity || !mtls) return null;
+  return {
+    certificateExpirationTime: timeOf(identity.expiresAtMs),
+    lastCertificateRegeneration: timeOf(identity.issuedAtMs),
+    issuedBackend: identity.backend,
+    supportedBackends: [...mtls.trusted],
+  };
+}
+
+function ownResource({ args: { key }, views, ingress }: State): Resource | undefined {
+  const own = key.type === "ingress" ? ingress : views.get(key.mesh)?.dataplanes.get(key.name);
+  return own ? own as unknown as Resource : undefined;
+}
+
+function keyOf({ type, mesh, name }: ProxyKey): ResourceKey {
+  return { type: type === "dataplane" ? "Dataplane" : "ZoneIngress", mesh, name };
+}
+
+function insightKeyOf(key: ProxyKey): ResourceKey {
+  const { type, ...rest } = keyOf(key);
+  return { type: `${type}Insight`, ...rest };
+}
+
+function sameSnapshot(a: Snapshot, b: Snapshot): boolean {
+  for (const [type, resources] of b.resources) {
+    const before = a.resources.get(type);
+    if (before?.size !== resources.size) return false;
+    for (const [name, resource] of resources) if (before.get(name) !== resource) return false;
+  }
+  return a.resources.size === b.resources.size;
+}
+
+function sameSet<T>(a: ReadonlySet<T>, b: ReadonlySet<T>): boolean {
+  if (a.size !== b.size) return false;
+  for (const item of b) if (!a.has(item)) return false;
+  return true;
+}
+
+/** Looks like a random UUID; drawn from the actor's seeded randomness, so runs repeat. */
+function uuid(at: Context): string {
+  const hex = Array.from({ length: 32 }, () => Math.floor(at.random() * 16).toString(16));
+  hex[12] = "4";
+  hex[16] = "8";
+  const text = hex.join("");
+  return [8, 12, 16, 20, 32].map((to, i, all) => text.slice(all[i - 1] ?? 0, to)).join("-");
+}

@@ -1,0 +1,76 @@
+// Everything that may be said to the actor of one proxy.
+
+import type { ProxyKey } from "../../core/proxy.ts";
+import type { Draft, JsonObject } from "../../core/resource.ts";
+import type { AdsRequest } from "../../xds/stream.ts";
+import type { ResourcesChanged, WriteResult } from "../hub/messages.ts";
+import type { IdentityIssued, IdentityPending } from "../identity/messages.ts";
+import type { MeshChanged } from "../mesh/messages.ts";
+import type { Path, ReplyTo } from "../runtime/actor.ts";
+import { proxyText } from "../../core/proxy.ts";
+
+export function dataplanePath(key: ProxyKey): Path {
+  return `dataplanes/${proxyText(key)}`;
+}
+
+/** Commands to the port "xds": what becomes of a stream. */
+export type XdsCommand =
+  | { readonly do: "send"; readonly stream: string; readonly out: unknown }
+  | {
+    readonly do: "end";
+    readonly stream: string;
+    readonly code: number;
+    readonly message: string;
+  }
+  | { readonly do: "end_all"; readonly code: number; readonly message: string };
+
+export type DataplaneMsg =
+  | MeshChanged
+  | ResourcesChanged
+  | IdentityIssued
+  | IdentityPending
+  | {
+    readonly tag: "stream_opened";
+    readonly stream: string;
+    readonly metadata: JsonObject;
+    readonly dialect: "sotw" | "delta";
+    readonly request: AdsRequest;
+    /** What the proxy registers with; null when it relies on a resource that is already there. */
+    readonly resource: Draft | null;
+    /** Which run of the dp process it is; "" when the peer does not say. */
+    readonly instance: string;
+  }
+  | { readonly tag: "stream_request"; readonly stream: string; readonly request: AdsRequest }
+  | { readonly tag: "stream_closed"; readonly stream: string }
+  | {
+    readonly tag: "leave";
+    readonly instance: string;
+    readonly how: "drain" | "deregister";
+    readonly reply: ReplyTo;
+  }
+  /** The actor of a mesh has begun anew and knows no subscriber. */
+  | { readonly tag: "mesh_started"; readonly mesh: string }
+  | { readonly tag: "registered"; readonly ref: string; readonly value: WriteResult }
+  | { readonly tag: "announced"; readonly ref: string; readonly value: WriteResult }
+  | { readonly tag: "announce_due" }
+  | { readonly tag: "left"; readonly ref: string; readonly value: WriteResult }
+  | { readonly tag: "deregister_due" };
+
+export interface DataplaneArgs {
+  readonly key: ProxyKey;
+  readonly settings: DataplaneSettings;
+  /** Its resource came from a proxy before this control plane started, so it goes if the proxy does not return. */
+  readonly registered: boolean;
+}
+
+/** Marks resources that came with a stream and go with the proxy, so that a restart still knows. */
+export const REGISTERED_BY_LABEL = "ursa.io/registered-by";
+export const REGISTERED_BY_PROXY = "proxy";
+
+/** What is the same for all proxies of a control plane. */
+export interface DataplaneSettings {
+  readonly instanceId: string;
+  readonly vipPort: number;
+  /** How long a proxy without a stream stays registered. */
+  readonly deregistrationDelayMs: number;
+}

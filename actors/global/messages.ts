@@ -1,0 +1,27 @@
+// Everything that may be said to the actor that admits zones.
+
+import type { ResourceDescriptor } from "../../core/resource.ts";
+import type { ServerEvent } from "../../kds/wire.ts";
+import type { ResourcesChanged, WriteResult } from "../hub/messages.ts";
+import type { Path } from "../runtime/actor.ts";
+
+export const GLOBAL: Path = "global";
+
+export interface GlobalArgs {
+  /** Of every kind there is. */
+  readonly descriptors: readonly ResourceDescriptor[];
+  /** Identity for a store that has none yet: a random UUID. */
+  readonly newClusterId: string;
+  /** This control plane among others of the same store. */
+  readonly instance: string;
+  readonly version: string;
+  /** Told `zone_progress`; null: nobody wants to know. */
+  readonly receipts: Path | null;
+}
+
+export type GlobalMsg =
+  | (ServerEvent & { readonly tag: "stream_opened" | "health_checked" })
+  | ResourcesChanged
+  | { readonly tag: "zone_written"; readonly ref: string; readonly value: WriteResult }
+  | { readonly tag: "cluster_id_written"; readonly ref: string; readonly value: WriteResult }
+  | { readonly tag: "cluster_id_due" };

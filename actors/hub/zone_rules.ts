@@ -1,0 +1,110 @@
+// What a zone adds to everything written in it, and what it derives: its own name and virtual IPs.
+
+import type { DataplaneSpec } from "../../core/dataplane.ts";
+import type { ConfigSpec } from "../../core/mesh.ts";
+import type { Draft, JsonObject, Resource } from "../../core/resource.ts";
+import { type Tags, ZONE_TAG } from "../../core/tags.ts";
+import type { Violation } from "../../core/violation.ts";
+import type { ZoneIngressSpec } from "../../core/zone.ts";
+import { allocateVips, servicesByMesh } from "../../dns/vips.ts";
+import type { Op } from "../../store/store.ts";
+import type { Admission, Admit, Overlay } from "./batch.ts";
+import type { Derive } from "./hub.ts";
+
+/** Proxies of this zone carry its name; nobody may register under another's. */
+export function admitInZone(zone: string): Admit {
+  return (draft, overlay) => {
+    if (draft.type === "Dataplane") return admitDataplane(draft, zone);
+    if (draft.type === "ZoneIngress") return admitIngress(draft, { zone, overlay });
+    return draft;
+  };
+}
+
+function admitDataplane(draft: Draft, zone: string): Admission {
+  const { networking } = draft.spec as unknown as DataplaneSpec;
+  const violations: Violation[] = [];
+  const tagged = <T extends { readonly tags: Tags }>(item: T, path: string): T => {
+    const found = item.tags[ZONE_TAG];
+    if (found !== undefined && found !== zone) {
+      violations.push({
+        path: `networking.${path}.tags["${ZONE_TAG}"]`,
+        message: `must be "${zone}", the zone of this control plane, or left out; is "${found}"`,
+      });
+    }
+    return { ...item, tags: { ...item.tags, [ZONE_TAG]: zone } };
+  };
+  const { inbound, gateway } = networking;
+  const spec = {
+    ...draft.spec,
+    networking: {
+      ...networking,
+      ...(inbound && { inbound: inbound.map((one, i) => tagged(one, `inbound[${i}]`)) }),
+      ...(gateway && { gateway: tagged(gateway, "gateway") }),
+    },
+  };
+  return violations.length > 0 ? violations : { ...draft, spec: spec as unknown as JsonObject };
+}
+
+function admitIngress(
+  draft: Draft,
+  { zone, overlay }: { readonly zone: string; readonly overlay: Overlay },
+): Admission {
+  const spec = draft.spec as unknown as ZoneIngressSpec;
+  // Another zone's ingress arrives by KDS, complete.
+  if (spec.zone && spec.zone !== zone) return draft;
+  const stored = overlay.get(draft)?.spec as ZoneIngressSpec | undefined;
+  const availableServices = spec.availableServices ?? stored?.availableServices;
+  const complete: ZoneIngressSpec = {
+    ...spec,
+    zone,
+    ...(availableServices && { availableServices }),
+  };
+  return { ...draft, spec: complete as unknown as JsonObject };
+}
+
+/** In the very commit that brings or removes a service its virtual IP; and what a deleted mesh leaves. */
+export function deriveInZone(
+  { zone, cidr, graceMs }: {
+    readonly zone: string;
+    readonly cidr: string;
+    /** How long the address of a vanished service is kept for it. */
+    readonly graceMs: number;
+  },
+): Derive {
+  return (overlay, { nowMs, due }) => {
+    const concerned = ["Dataplane", "ZoneIngress", "Mesh"].some((type) => overlay.touches(type));
+    if (!concerned && !due) return null;
+    const { ops, nextReleaseAtMs, exhausted } = allocateVips({
+      services: servicesByMesh(
+        overlay.list("Dataplane") as unknown as Resource<DataplaneSpec>[],
+        overlay.list("ZoneIngress") as unknown as Resource<ZoneIngressSpec>[],
+        zone,
+      ),
+      configs: overlay.list("Config") as unknown as Resource<ConfigSpec>[],
+      cidr,
+      nowMs,
+      graceMs,
+    });
+    const problems = exhausted.map((service) =>
+      `no virtual IP left in ${cidr} for ${service}: choose a larger --vip-range`
+    );
+    return {
+      ops: [...ops, ...withoutGoneMeshes(overlay, zone)],
+      nextAtMs: nextReleaseAtMs,
+      problems,
+    };
+  };
+}
+
+/** The actor of a mesh offers its services at the zone's ingresses, and cannot take them back when it ends. */
+function withoutGoneMeshes(overlay: Overlay, zone: string): readonly Op[] {
+  if (!overlay.touches("Mesh") && !overlay.touches("ZoneIngress")) return [];
+  const meshes = new Set(overlay.list("Mesh").map(({ name }) => name));
+  return overlay.list("ZoneIngress").flatMap((draft): readonly Op[] => {
+    const { availableServices = [], ...spec } = draft.spec as unknown as ZoneIngressSpec;
+    const offered = availableServices.filter(({ mesh }) => meshes.has(mesh));
+    if (spec.zone !== zone || offered.length === availableServices.length) return [];
+    const next = { ...spec, availableServices: offered } as unknown as JsonObject;
+    return [{ op: "put", resource: { ...draft, spec: next } }];
+  });
+}

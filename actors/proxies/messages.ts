@@ -1,0 +1,43 @@
+// Everything that may be said to the proxies actor: the door through which streams come in.
+
+import type { ProxyKey } from "../../core/proxy.ts";
+import type { JsonObject } from "../../core/resource.ts";
+import type { AdsRequest } from "../../xds/stream.ts";
+import type { ResourcesChanged, WriteResult } from "../hub/messages.ts";
+import type { Path, ReplyTo } from "../runtime/actor.ts";
+import type { ChildReport } from "../runtime/tree.ts";
+
+export const PROXIES: Path = "proxies";
+
+export type ProxiesMsg =
+  | ResourcesChanged
+  | ChildReport
+  | {
+    readonly tag: "stream_opened";
+    readonly stream: string;
+    /** The node of the first request, in proto3 JSON. Hostile until proven otherwise. */
+    readonly node: JsonObject;
+    readonly dialect: "sotw" | "delta";
+    readonly request: AdsRequest;
+  }
+  | { readonly tag: "stream_request"; readonly stream: string; readonly request: AdsRequest }
+  | { readonly tag: "stream_closed"; readonly stream: string }
+  /** From the dp process: take the proxy out of others' endpoints, or out of the mesh. */
+  | {
+    readonly tag: "leave";
+    readonly proxy: ProxyKey;
+    readonly instance: string;
+    readonly how: "drain" | "deregister";
+    readonly reply: ReplyTo;
+  }
+  /** The actor of a mesh knows no subscriber: it has begun, or was told to forget them all. */
+  | { readonly tag: "mesh_started"; readonly mesh: string }
+  | { readonly tag: "parked_due"; readonly path: Path }
+  /** A proxy's actor has nothing left to do. */
+  | { readonly tag: "proxy_gone"; readonly path: Path };
+
+/** The answer to `leave`. */
+export type LeaveResult = WriteResult | {
+  readonly ok: false;
+  readonly reason: "superseded" | "unknown";
+};

@@ -1,0 +1,271 @@
+// The door through which proxies come in: finds out who a stream is, and passes it to that proxy's actor.
+
+import type { KindTable } from "../../core/kind_table.ts";
+import type { ProxyKey, ProxyType } from "../../core/proxy.ts";
+import {
+  type DataplaneArgs,
+  type DataplaneMsg,
+  dataplanePath,
+  type DataplaneSettings,
+  REGISTERED_BY_LABEL,
+  REGISTERED_BY_PROXY,
+} from "../dataplane/messages.ts";
+import { toHub } from "../hub/messages.ts";
+import { IDENTITY } from "../identity/messages.ts";
+import { INSIGHTS, type InsightsMsg } from "../insights/messages.ts";
+import { type MeshMsg, meshPath } from "../mesh/messages.ts";
+import {
+  type Actor,
+  command,
+  type Context,
+  count,
+  type Effect,
+  log,
+  type Path,
+  reply,
+  send,
+  timer,
+  type Turn,
+} from "../runtime/actor.ts";
+import { PARKED_MS } from "../runtime/tree.ts";
+import type { ProxiesMsg } from "./messages.ts";
+import { readRegistration } from "./registration.ts";
+import { proxyText } from "../../core/proxy.ts";
+
+export interface ProxiesArgs {
+  readonly kinds: KindTable;
+  readonly zone: string;
+  readonly settings: DataplaneSettings;
+}
+
+interface State {
+  readonly args: ProxiesArgs;
+  /** Owned tables, mutated in place. */
+  readonly meshes: Set<string>;
+  readonly streams: Map<string, Path>;
+  readonly proxies: Map<Path, Member>;
+  /** Their streams keep what they have; a new one is refused for a while, and then revives them. */
+  readonly parked: Map<Path, Parked>;
+}
+
+interface Member {
+  readonly key: ProxyKey;
+  /** Its resource came with the proxy, so it goes with it. */
+  readonly registered: boolean;
+}
+
+interface Parked extends Member {
+  readonly reason: string;
+  readonly untilMs: number;
+}
+
+const INVALID_ARGUMENT = 3;
+const FAILED_PRECONDITION = 9;
+const UNAVAILABLE = 14;
+
+export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
+  mailbox: { capacity: 200_000, whenFull: "refuse" },
+
+  init(args, at) {
+    const state: State = {
+      args,
+      meshes: new Set(),
+      streams: new Map(),
+      proxies: new Map(),
+      parked: new Map(),
+    };
+    return [state, [
+      // After a restart nobody here knows the streams that are open: they come back.
+      command("xds", {
+        do: "end_all",
+        code: UNAVAILABLE,
+        message: "the control plane restarted a part",
+      }),
+      send<InsightsMsg>(INSIGHTS, { tag: "proxy_silent" }),
+      // Neither does anybody know the proxies that were told something before.
+      toHub({ tag: "unsubscribe", to: "dataplanes/" }),
+      toHub({ tag: "subscribe", to: at.self, types: ["Mesh", "Dataplane", "ZoneIngress"] }),
+    ]];
+  },
+
+  receive(state, msg, at): Turn<State> {
+    switch (msg.tag) {
+      case "stream_opened":
+        return opened(state, msg, at);
+      case "stream_request":
+        return [state, forward(state, msg.stream, msg)];
+      case "stream_closed": {
+        const effects = forward(state, msg.stream, msg);
+        const path = state.streams.get(msg.stream) ?? "";
+        state.streams.delete(msg.stream);
+        return [state, [...effects, ...reviveAbsent(state, path, at)]];
+      }
+      case "leave": {
+        const path = dataplanePath(msg.proxy);
+        if (!state.proxies.has(path)) {
+          return [state, [reply(msg.reply, { ok: false, reason: "unknown" })]];
+        }
+        return [state, [send<DataplaneMsg>(path, msg)]];
+      }
+      case "resources_changed": {
+        const effects: Effect[] = [];
+        for (const { key, resource } of msg.changes) {
+          if (key.type !== "Mesh") continue;
+          if (resource) state.meshes.add(key.name);
+          else {
+            state.meshes.delete(key.name);
+            effects.push(...meshEnded(state, key.name));
+          }
+        }
+        // Registered before this control plane started: they come back soon, or leave.
+        if (msg.full) {
+          for (const { key, resource } of msg.changes) {
+            const type = proxyTypeOf(key.type);
+            if (!type || !resource) continue;
+            if (resource.labels[REGISTERED_BY_LABEL] !== REGISTERED_BY_PROXY) continue;
+            const proxy = { type, mesh: key.mesh, name: key.name };
+            effects.push(...spawn(state, { key: proxy, registered: true }));
+          }
+        }
+        return [state, effects];
+      }
+      case "proxy_gone":
+        state.proxies.delete(msg.path);
+        // They came in while it was on its way out.
+        return [state, endStreams(state, msg.path, "the proxy was just deregistered")];
+      case "mesh_started":
+        return [state, tellMembers(state, msg.mesh, msg)];
+      case "child_restarted":
+        return [state, endStreams(state, msg.path, "the proxy's actor restarted")];
+      case "child_parked":
+        return [state, parked(state, msg, at)];
+      case "parked_due":
+        return [state, reviveAbsent(state, msg.path, at)];
+    }
+  },
+
+  describe: ({ streams, proxies, parked, meshes }) => ({
+    streams: streams.size,
+    proxies: proxies.size,
+    parked: parked.size,
+    meshes: meshes.size,
+  }),
+};
+
+function opened(
+  state: State,
+  msg: ProxiesMsg & { readonly tag: "stream_opened" },
+  at: Context,
+): Turn<State> {
+  const registration = readRegistration(msg.node, state.args);
+  if (!registration.ok) return [state, refuse(msg.stream, INVALID_ARGUMENT, registration.reason)];
+  const { key, metadata, resource, instance } = registration;
+  if (key.type === "dataplane" && !state.meshes.has(key.mesh)) {
+    const reason =
+      `mesh "${key.mesh}" is not here: create it, or wait until it has reached this zone`;
+    return [state, refuse(msg.stream, FAILED_PRECONDITION, reason)];
+  }
+  const path = dataplanePath(key);
+  const crashed = state.parked.get(path);
+  if (crashed && at.nowMs < crashed.untilMs) {
+    const reason = `its part of the control plane crashed too often: ${crashed.reason}`;
+    return [state, refuse(msg.stream, UNAVAILABLE, reason)];
+  }
+  const revived = crashed ? endStreams(state, path, "a newer stream of this proxy took over") : [];
+  state.streams.set(msg.stream, path);
+  return [state, [
+    ...revived,
+    ...spawn(state, { key, registered: resource !== null }),
+    send<DataplaneMsg>(path, {
+      tag: "stream_opened",
+      stream: msg.stream,
+      metadata,
+      dialect: msg.dialect,
+      request: msg.request,
+      resource,
+      instance,
+    }),
+  ]];
+}
+
+function spawn(state: State, { key, registered }: Member): readonly Effect[] {
+  const path = dataplanePath(key);
+  const isThere = state.proxies.has(path);
+  state.proxies.set(path, { key, registered });
+  state.parked.delete(path);
+  if (isThere) return [];
+  const args: DataplaneArgs = { key, settings: state.args.settings, registered };
+  return [{ do: "spawn", group: "dataplanes", id: proxyText(key), args }];
+}
+
+/** Nobody waits for it, and nobody tells it anything, before it is revived. */
+function parked(
+  { proxies, parked, meshes }: State,
+  { path, reason }: ProxiesMsg & { readonly tag: "child_parked" },
+  at: Context,
+): readonly Effect[] {
+  const member = proxies.get(path);
+  if (!member) return [];
+  const { key } = member;
+  const why = reason.split("\n")[0]!;
+  proxies.delete(path);
+  parked.set(path, { ...member, reason: why, untilMs: at.nowMs + PARKED_MS });
+  const watched = key.type === "ingress" ? [...meshes] : [key.mesh];
+  return [
+    log("error", "proxy parked; it keeps its last good configuration", { proxy: path, reason }),
+    send<InsightsMsg>(INSIGHTS, { tag: "proxy_parked", proxy: key, reason: why }),
+    send(IDENTITY, { tag: "release_identity", proxy: key }),
+    toHub({ tag: "unsubscribe", to: path }),
+    ...watched.map((mesh) => send<MeshMsg>(meshPath(mesh), { tag: "unsubscribe_view", to: path })),
+    timer(`parked ${path}`, PARKED_MS, { tag: "parked_due", path }),
+  ];
+}
+
+/** Without a stream it is there only to leave, if it does not come back. */
+function reviveAbsent(state: State, path: Path, at: Context): readonly Effect[] {
+  const member = state.parked.get(path);
+  if (!member || at.nowMs < member.untilMs) return [];
+  return [...state.streams.values()].includes(path) ? [] : spawn(state, member);
+}
+
+function refuse(stream: string, code: number, reason: string): readonly Effect[] {
+  return [
+    log("warn", "stream refused", { reason }),
+    count("ursa_xds_streams_refused_total", { reason: "registration" }),
+    command("xds", { do: "end", stream, code, message: reason }),
+  ];
+}
+
+function forward(state: State, stream: string, msg: DataplaneMsg): readonly Effect[] {
+  const path = state.streams.get(stream);
+  return path === undefined ? [] : [send(path, msg)];
+}
+
+/** Nobody answers on these any more; the proxy comes back with a new one. */
+function endStreams({ streams }: State, path: Path, message: string): readonly Effect[] {
+  return [...streams].filter(([, owner]) => owner === path).map(([stream]) =>
+    command("xds", { do: "end", stream, code: UNAVAILABLE, message })
+  );
+}
+
+/** The mesh itself tells only those that it knows: some may have come in just now. */
+function meshEnded(state: State, mesh: string): readonly Effect[] {
+  const message = `mesh "${mesh}" was deleted`;
+  const ended = [...state.streams].filter(([, path]) => state.proxies.get(path)?.key.mesh === mesh);
+  return [
+    ...tellMembers(state, mesh, { tag: "mesh_changed", mesh, view: null }),
+    // What it is told may reach a proxy before its newest stream, which ends in any case.
+    ...ended.map(([stream]) =>
+      command("xds", { do: "end", stream, code: FAILED_PRECONDITION, message })
+    ),
+  ];
+}
+
+function tellMembers({ proxies }: State, mesh: string, msg: DataplaneMsg): readonly Effect[] {
+  return [...proxies].filter(([, { key }]) => key.type === "ingress" || key.mesh === mesh)
+    .map(([to]) => send<DataplaneMsg>(to, msg));
+}
+
+function proxyTypeOf(type: string): ProxyType | null {
+  return type === "Dataplane" ? "dataplane" : type === "ZoneIngress" ? "ingress" : null;
+}

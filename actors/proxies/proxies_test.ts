@@ -1,0 +1,98 @@
+import assert from "node:assert/strict";
+import { everyKind } from "../../cli/kinds.ts";
+import type { JsonObject } from "../../core/resource.ts";
+import { ingressResource, mesh, sidecar } from "../../tests/system/zone_edits.ts";
+import { ZoneWorld } from "../../tests/system/zone_world.ts";
+import { TYPES } from "../../xds/snapshot.ts";
+import { readRegistration } from "./registration.ts";
+
+const AT = { kinds: everyKind(), zone: "east" };
+
+function node(id: string, resource?: unknown, metadata: JsonObject = {}): JsonObject {
+  const text = resource === undefined
+    ? {}
+    : { "dataplane.resource": typeof resource === "string" ? resource : JSON.stringify(resource) };
+  return { id, metadata: { ...text, ...metadata } };
+}
+
+Deno.test("readRegistration() says what is wrong with a node, whatever it is", () => {
+  const web = sidecar({ name: "web" });
+  const cases: readonly (readonly [JsonObject, RegExp])[] = [
+    [{}, /node id "" is not <mesh>\.<name>/],
+    [{ id: 7, metadata: [] } as never, /node id/],
+    [node("default"), /is not <mesh>\.<name>/],
+    [node("default.Web_1"), /is not <mesh>\.<name>/],
+    [node(".web"), /names no mesh/],
+    [node("default.web", undefined, { "dataplane.proxyType": "egress" }), /"egress" is not served/],
+    [node("default.web", "a: [b"), /is not YAML/],
+    [node("default.web", "just text"), /must be a resource/],
+    [node("default.web", { ...web, type: "Mesh" }), /must be Dataplane/],
+    [
+      node("default.web", { ...web, name: "other" }),
+      /is default\/other, its node id says default\/web/,
+    ],
+    [node("default.web", { ...web, mesh: "other" }), /is other\/web/],
+    [node("default.web", { ...web, networking: { address: "10.0.0.1" } }), /inbound or a gateway/],
+    [node("default.web", `${JSON.stringify(web)}${" ".repeat(300_000)}`), /larger than/],
+  ];
+  for (const [given, wanted] of cases) {
+    const registration = readRegistration(given, AT);
+    assert(!registration.ok, JSON.stringify(given).slice(0, 200));
+    assert.match(registration.reason, wanted);
+  }
+});
+
+Deno.test("readRegistration() reads who a proxy is, and what it registers with", () => {
+  const plain = readRegistration(node("default.web"), AT);
+  assert(plain.ok);
+  assert.deepEqual(plain.key, { type: "dataplane", mesh: "default", name: "web" });
+  assert.equal(plain.resource, null);
+  const metadata = {
+    "dataplane.proxyType": "ingress",
+    dynamicMetadata: { "ursa.instance": "run-1" },
+  };
+  const gate = readRegistration(node(".gate", ingressResource("gate"), metadata), AT);
+  assert(gate.ok);
+  assert.deepEqual(gate.key, { type: "ingress", mesh: "", name: "gate" });
+  assert.equal(gate.instance, "run-1");
+  assert.equal(gate.resource!.labels["ursa.io/registered-by"], "proxy");
+});
+
+Deno.test("a proxy of a mesh that is not here is refused, counted, and comes in when it is", () => {
+  const at = new ZoneWorld({ seed: 1 });
+  const key = { type: "dataplane", mesh: "later", name: "web" } as const;
+  const envoy = at.envoy({ key, dialect: "delta", resource: sidecar(key) });
+  envoy.connect();
+  at.settle();
+  assert.equal(envoy.ended?.code, 9);
+  assert.match(envoy.ended.message, /mesh "later" is not here: create it, or wait/);
+  assert.equal(at.counters.get("ursa_xds_streams_refused_total"), 1);
+  assert.deepEqual(at.store.list("Dataplane"), []);
+  at.put(mesh("later"));
+  at.pass(2_000);
+  assert(envoy.running(TYPES.listener).size > 0);
+});
+
+Deno.test("after a restart of the door every proxy comes back, and those that do not are let go", () => {
+  const at = new ZoneWorld({ seed: 1 });
+  at.put(mesh("default"));
+  at.settle();
+  const [stays, goes] = ["stays", "goes"].map((name) => {
+    const key = { type: "dataplane", mesh: "default", name } as const;
+    return at.envoy({ key, dialect: "delta", resource: sidecar(key) });
+  }) as [ReturnType<typeof at.envoy>, ReturnType<typeof at.envoy>];
+  stays.connect();
+  goes.connect();
+  at.pass(20_000);
+  at.kernel.send("proxies", { tag: "nonsense" });
+  at.settle();
+  assert.deepEqual([stays.ended?.code, goes.ended?.code], [14, 14]);
+  at.pass(900);
+  goes.connect();
+  at.settle();
+  goes.disconnect();
+  at.pass(60_000);
+  assert(stays.stream);
+  assert.deepEqual(at.store.list("Dataplane").map(({ name }) => name), ["stays"]);
+  at.check();
+});

@@ -1,0 +1,121 @@
+// From a node to a proxy: who it says it is, and the resource it registers with.
+
+import { computedLabels } from "../../api/labels.ts";
+import type { KindTable } from "../../core/kind_table.ts";
+import { isResourceName } from "../../core/names.ts";
+import type { ProxyKey, ProxyType } from "../../core/proxy.ts";
+import { REGISTERED_BY_LABEL, REGISTERED_BY_PROXY } from "../dataplane/messages.ts";
+import type { Draft, JsonObject } from "../../core/resource.ts";
+import type { Violation } from "../../core/violation.ts";
+import { decode, encode } from "../../proto/mod.ts";
+import { instanceOf, parseProxyResource } from "../../dataplane/mod.ts";
+
+export type Registration =
+  | {
+    readonly ok: true;
+    readonly key: ProxyKey;
+    readonly metadata: JsonObject;
+    readonly resource: Draft | null;
+    readonly instance: string;
+  }
+  | { readonly ok: false; readonly reason: string };
+
+/** Longer than any resource that fits its proxy; parsed on the control plane's one thread. */
+const RESOURCE_BYTES_MAX = 256 * 1024;
+/**
+ * Without the resource. All of it is kept in the insight, which goes to the disk and to global: some
+ * kilobytes are usual, and one proxy must not fill the link of its zone.
+ */
+const METADATA_CHARS_MAX = 64 * 1024;
+
+/** Never throws: a node is hostile input. */
+export function readRegistration(
+  node: JsonObject,
+  { kinds, zone }: { readonly kinds: KindTable; readonly zone: string },
+): Registration {
+  const metadata = objectOf(node["metadata"]) ?? {};
+  const key = keyOf(textOf(node["id"]), textOf(metadata["dataplane.proxyType"]));
+  if (typeof key === "string") return { ok: false, reason: key };
+  const text = textOf(metadata["dataplane.resource"]);
+  if (JSON.stringify({ ...metadata, "dataplane.resource": "" }).length > METADATA_CHARS_MAX) {
+    return { ok: false, reason: `its node metadata is larger than ${METADATA_CHARS_MAX} bytes` };
+  }
+  const instance = runOf(metadata);
+  if (text === "") return { ok: true, key, metadata, resource: null, instance };
+  const resource = resourceOf(text, key, { kinds, zone });
+  return typeof resource === "string"
+    ? { ok: false, reason: resource }
+    : { ok: true, key, metadata, resource, instance };
+}
+
+/** It becomes a label: what could not be one is no id. */
+function runOf(metadata: JsonObject): string {
+  const instance = instanceOf(metadata);
+  return /^[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/.test(instance) ? instance : "";
+}
+
+/** Envoy's node id is `<mesh>.<name>`, for zone proxies `.<name>`. */
+function keyOf(id: string, proxyType: string): ProxyKey | string {
+  const type: ProxyType | null = proxyType === "" || proxyType === "dataplane"
+    ? "dataplane"
+    : proxyType === "ingress"
+    ? "ingress"
+    : null;
+  if (type === null) return `proxy type "${proxyType}" is not served: use dataplane or ingress`;
+  const dot = id.indexOf(".");
+  const [mesh, name] = [id.slice(0, dot), id.slice(dot + 1)];
+  if (dot < 0 || !isResourceName(name)) return `node id "${id}" is not <mesh>.<name>`;
+  if (type === "dataplane" && !isResourceName(mesh)) return `node id "${id}" names no mesh`;
+  return { type, mesh: type === "dataplane" ? mesh : "", name };
+}
+
+function resourceOf(
+  text: string,
+  key: ProxyKey,
+  { kinds, zone }: { readonly kinds: KindTable; readonly zone: string },
+): Draft | string {
+  if (text.length > RESOURCE_BYTES_MAX) {
+    return `its resource is larger than ${RESOURCE_BYTES_MAX} bytes`;
+  }
+  const parsed = parseProxyResource(text, key.type);
+  if (!parsed.ok) return `its resource is not valid: ${inWords(parsed.violations)}`;
+  const { type, mesh, name, labels = {} } = parsed.resource;
+  if (name !== key.name || mesh !== key.mesh) {
+    return `its ${type} is ${mesh}/${name}, its node id says ${key.mesh}/${key.name}`;
+  }
+  const kind = kinds.byName(type);
+  if (!kind) return `${type} is not served here`;
+  const spec = withoutMeta(parsed.resource.spec as unknown as JsonObject);
+  const violations = kind.validate(spec);
+  if (violations.length > 0) return `its ${type} is not valid: ${inWords(violations)}`;
+  const identity = { type, mesh, name };
+  return {
+    ...identity,
+    labels: {
+      ...computedLabels(kind, identity, { labels, control: { mode: "remote", zone } }),
+      [REGISTERED_BY_LABEL]: REGISTERED_BY_PROXY,
+    },
+    // As if it had come over the wire: one spelling of each field, whatever the file used.
+    spec: decode(kind.message, encode(kind.message, spec)),
+  };
+}
+
+/** kuma-dp sends the resource as the API gives it: with times and a KRI. */
+function withoutMeta(spec: JsonObject): JsonObject {
+  const { creationTime: _created, modificationTime: _modified, kri: _kri, ...rest } = spec;
+  return rest;
+}
+
+function inWords(violations: readonly Violation[]): string {
+  return violations.map(({ path, message }) => `${path}: ${message}`).join("; ");
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+function objectOf(value: unknown): JsonObject | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? value as JsonObject
+    : undefined;
+}

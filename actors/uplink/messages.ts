@@ -1,0 +1,60 @@
+// Everything that may be said to the zone's link to global.
+
+import type { ProxyCounts } from "../../core/receipt.ts";
+import type { ResourceDescriptor } from "../../core/resource.ts";
+import type { ClientEvent } from "../../kds/wire.ts";
+import type { ResourcesChanged, WriteResult } from "../hub/messages.ts";
+import type { Path, ReplyTo } from "../runtime/actor.ts";
+
+export const UPLINK: Path = "uplink";
+
+export interface UplinkArgs {
+  readonly zone: string;
+  /** Of every kind there is. */
+  readonly descriptors: readonly ResourceDescriptor[];
+  readonly version: string;
+  readonly instance: string;
+  /** This control plane's configuration as JSON text, secrets masked; Kuma reads `store.type` in it. */
+  readonly config: string;
+}
+
+export type UplinkMsg =
+  | ClientEvent
+  | ResourcesChanged
+  | { readonly tag: "connect_due" }
+  /** A write of what global sent. */
+  | { readonly tag: "written"; readonly ref: string; readonly value: WriteResult }
+  /** A write of the zone's own note about its global. */
+  | { readonly tag: "note_written"; readonly ref: string; readonly value: WriteResult }
+  | { readonly tag: "again_due"; readonly typeUrl: string }
+  | { readonly tag: "health_due" }
+  | { readonly tag: "report_due" }
+  /** Takes the global that is connected for the right one; answered with AcceptGlobalAnswer. */
+  | { readonly tag: "accept_global"; readonly reply: ReplyTo }
+  /** How far this zone's proxies have come with one of its own revisions. */
+  | {
+    readonly tag: "report_progress";
+    readonly revision: number;
+    readonly proxies: ProxyCounts;
+    readonly lastAckMs: number | null;
+  }
+  | { readonly tag: "describe"; readonly reply: ReplyTo };
+
+export interface AcceptGlobalAnswer {
+  readonly accepted: boolean;
+  /** What was accepted, or why nothing was: one sentence. */
+  readonly message: string;
+}
+
+/** Answer to `describe`. */
+export interface UplinkStatus {
+  readonly connected: boolean;
+  /** Failed attempts since the last connection that worked. */
+  readonly attempts: number;
+  readonly clusterId: string;
+  /** Global's revision that this zone has taken over. */
+  readonly revision: number;
+  /** Why nothing is deleted or overwritten; null when all is well. */
+  readonly held: string | null;
+  readonly lastError: string | null;
+}

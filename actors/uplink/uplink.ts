@@ -1,0 +1,601 @@
+// The zone's link to global: connects for ever, takes what global sends, offers what the zone has.
+//
+//   loading ──full state──▶ waiting ──connect_due──▶ connecting ──connected──▶ up
+//                              ▲                         │                     │
+//                              └──────── backoff ────────┴──── disconnected ───┘
+//
+// The zone serves from its own store in every one of these states. Responses wait until it is known
+// which global sends them: a stranger may add, but nothing is deleted or overwritten for it.
+
+import { DISPLAY_NAME_LABEL, ORIGIN_LABEL } from "../../core/names.ts";
+import type { JsonObject, ResourceDescriptor } from "../../core/resource.ts";
+import {
+  ADVICE,
+  type Allegiance,
+  GLOBAL_CONFIG,
+  judge,
+  lapseOf,
+  NO_ALLEGIANCE,
+  readAllegiance,
+  writeAllegiance,
+} from "../../kds/allegiance.ts";
+import { decodeResource } from "../../kds/codec.ts";
+import { globalToZone, zoneToGlobal } from "../../kds/direction.ts";
+import { CLUSTER_ID_CONFIG, goesToGlobal } from "../../kds/filter.ts";
+import { applyChanges, emptyImage, type Image, replaceImage } from "../../kds/image.ts";
+import { encodeUpward, enter, type OfferBook, openBook } from "../../kds/offers.ts";
+import {
+  type Intaken,
+  onWritten,
+  openReceiver,
+  type Receiver,
+  responseOf,
+  subscription,
+  takeAgain,
+  takeResponse,
+  zoneRules,
+} from "../../kds/receiver.ts";
+import {
+  advance,
+  onRequest,
+  openSender,
+  owe,
+  type Sender,
+  takeResponses,
+} from "../../kds/sender.ts";
+import {
+  type ClientCommand,
+  type ClientEvent,
+  type GlobalIdentity,
+  type KdsResponse,
+  ownMetadata,
+  parseSystemVersion,
+  peerInfo,
+  systemVersion,
+  URSA_RECEIPTS,
+  wireName,
+} from "../../kds/wire.ts";
+import { oneChangeSet, type ResourcesChanged, toHub } from "../hub/messages.ts";
+import {
+  type Actor,
+  cancel,
+  command,
+  type Context,
+  count,
+  type Effect,
+  log,
+  reply,
+  type ReplyTo,
+  timer,
+  type Turn,
+} from "../runtime/actor.ts";
+import type { AcceptGlobalAnswer, UplinkArgs, UplinkMsg, UplinkStatus } from "./messages.ts";
+import {
+  noReports,
+  noteAnswered,
+  noteArrival,
+  noteProgress,
+  noteUntold,
+  noteWrite,
+  noteWritten,
+  type Reports,
+  reportsFor,
+  takeNews,
+} from "./reports.ts";
+
+export type { UplinkArgs };
+
+interface Session {
+  readonly connection: string;
+  readonly receiver: Receiver;
+  readonly sender: Sender;
+  readonly up: boolean;
+  /** Which global this is; null until it has said so. */
+  readonly global: GlobalIdentity | null;
+  /** Responses that came before it said so. */
+  readonly unattributed: readonly KdsResponse[];
+  readonly wantsReports: boolean;
+  readonly checking: boolean;
+}
+
+interface State {
+  readonly args: UplinkArgs;
+  /** Null until the hub's full state is here. */
+  readonly image: Image | null;
+  readonly book: OfferBook;
+  readonly revision: number;
+  readonly session: Session | null;
+  readonly attempts: number;
+  readonly connections: number;
+  readonly allegiance: Allegiance;
+  readonly reports: Reports;
+  readonly lastError: string | null;
+}
+
+const BACKOFF_FIRST_MS = 250;
+const BACKOFF_MAX_MS = 15_000;
+/** Longer than an edge takes to give up. */
+const CONNECT_MS_MAX = 20_000;
+const AGAIN_MS = 200;
+/** Kuma's zones ask every 5 minutes unless global wants it otherwise. */
+const HEALTH_INTERVAL_MS = 300_000;
+const HEALTH_RETRY_MS = 30_000;
+/** Progress of many proxies is told at once. */
+const REPORT_GAP_MS = 100;
+const MESSAGE_CHARS_MAX = 2_000;
+
+export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
+  mailbox: {
+    capacity: 10_000,
+    whenFull: "crash",
+    ...oneChangeSet(),
+  },
+
+  init(args, at) {
+    const state: State = {
+      args,
+      image: null,
+      book: openBook(),
+      revision: 0,
+      session: null,
+      attempts: 0,
+      connections: 0,
+      allegiance: NO_ALLEGIANCE,
+      reports: noReports({ clusterId: "", revision: 0 }),
+      lastError: null,
+    };
+    const types = kinds(args).map(({ name }) => name);
+    return [state, [toHub({ tag: "subscribe", to: at.self, types })]];
+  },
+
+  receive(state, msg, at) {
+    switch (msg.tag) {
+      case "resources_changed":
+        return msg.full ? loaded(state, msg, at) : changed(state, msg);
+      case "connect_due":
+        return state.session?.up ? [state, []] : connect(state, at);
+      case "connected":
+        return ofSession(state, msg, (session) => connected(state, session));
+      case "disconnected":
+        return ofSession(state, msg, () => disconnected(state, msg.reason, at));
+      case "response_received":
+        return ofSession(state, msg, (session) => responseReceived(state, session, msg, at));
+      case "request_received":
+        return ofSession(state, msg, (session) => requestReceived(state, session, msg));
+      case "health_answered":
+        return ofSession(state, msg, (session) => healthAnswered(state, session, msg));
+      case "health_due":
+      case "report_due":
+        return checkHealth(state, msg.tag === "health_due");
+      case "written":
+        return written(state, msg, at);
+      case "note_written":
+        return [
+          state,
+          msg.value.ok ? [] : [
+            log("error", "which global this zone belongs to could not be written down", {
+              reason: msg.value.reason,
+            }),
+          ],
+        ];
+      case "again_due":
+        return !state.session || !state.image ? [state, []] : intaken(
+          state,
+          takeAgain(state.session.receiver, msg.typeUrl, state.image),
+          at,
+        );
+      case "accept_global":
+        return acceptGlobal(state, msg.reply, at);
+      case "report_progress":
+        noteProgress(state.reports, msg.revision, msg);
+        return reportSoon(state);
+      case "describe":
+        return [state, [reply(msg.reply, statusOf(state))]];
+    }
+  },
+
+  describe: (state) => ({ ...statusOf(state) }),
+};
+
+function kinds({ descriptors }: UplinkArgs): readonly ResourceDescriptor[] {
+  return [...new Set([...globalToZone(descriptors), ...zoneToGlobal(descriptors)])];
+}
+
+// The connection
+
+function connect(state: State, at: Context): Turn<State> {
+  const { args, connections } = state;
+  // Not the number alone: an event may come late from before a restart of this actor.
+  const connection = `${at.nowMs.toString(36)}-${connections + 1}`;
+  const rules = zoneRules(globalToZone(args.descriptors));
+  // Of what was under way nobody knows whether it arrived.
+  noteUntold(state.reports);
+  const session: Session = {
+    connection,
+    receiver: openReceiver(connection, { rules, nodeId: args.zone }),
+    sender: openSender(),
+    up: false,
+    global: null,
+    unattributed: [],
+    wantsReports: false,
+    checking: false,
+  };
+  return [{ ...state, session, connections: connections + 1 }, [
+    kds({ do: "connect", connection, zone: args.zone }),
+    // An edge that was not there yet heard nothing, and says nothing.
+    timer("connect", CONNECT_MS_MAX, { tag: "connect_due" }),
+  ]];
+}
+
+function ofSession(
+  state: State,
+  { connection }: ClientEvent,
+  then: (session: Session) => Turn<State>,
+): Turn<State> {
+  const { session } = state;
+  return session?.connection === connection ? then(session) : [state, []];
+}
+
+function connected(state: State, session: Session): Turn<State> {
+  const { args, revision } = state;
+  session.sender.revision = revision;
+  const metadata = ownMetadata(args);
+  const questions = globalToZone(args.descriptors).map(({ name }) =>
+    kds({
+      do: "send",
+      connection: session.connection,
+      request: subscription(name, { nodeId: args.zone, metadata }),
+    })
+  );
+  const next = { ...state, session: { ...session, up: true }, lastError: null };
+  const [checked, health] = checkHealth(next, true);
+  const effects = [cancel("connect"), log("info", "connected to global")];
+  return [checked, [...effects, ...questions, ...health]];
+}
+
+function disconnected(state: State, reason: string, at: Context): Turn<State> {
+  const attempts = state.attempts + 1;
+  const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (attempts - 1));
+  const afterMs = Math.round(at.random() * ceiling);
+  const next = { ...state, session: null, attempts, lastError: reason };
+  return [next, [
+    // Once per outage: what repeats is counted.
+    ...(state.lastError === null ? [log("warn", "connection to global lost", { reason })] : []),
+    count("ursa_uplink_disconnects_total"),
+    cancel("health"),
+    cancel("report"),
+    timer("connect", afterMs, { tag: "connect_due" }),
+  ]];
+}
+
+// What global sends
+
+function responseReceived(
+  state: State,
+  session: Session,
+  { response }: { readonly response: KdsResponse },
+  at: Context,
+): Turn<State> {
+  const global = globalOf(state, session, response);
+  if (!global) {
+    const unattributed = [...session.unattributed, response];
+    return [{ ...state, session: { ...session, unattributed } }, []];
+  }
+  const [judged, effects] = attributed(state, { ...session, global, unattributed: [] }, global);
+  return [...session.unattributed, response].reduce<Turn<State>>(
+    ([current, before], one) => {
+      const { image, allegiance } = current;
+      const taken = takeResponse(current.session!.receiver, one, {
+        image: image!,
+        hold: allegiance.held && `${allegiance.held.reason}; ${ADVICE}`,
+      });
+      noteArrival(current.reports, originOf(one));
+      const [next, after] = intaken(current, taken, at);
+      return [next, [...before, ...after]];
+    },
+    [judged, effects],
+  );
+}
+
+/** Ursa says it on every response; of Kuma we know it once its Config has come. */
+function globalOf(
+  { args }: State,
+  { global }: Session,
+  response: KdsResponse,
+): GlobalIdentity | null {
+  const said = parseSystemVersion(response.systemVersion);
+  if (said) return said;
+  const descriptor = args.descriptors.find(({ name }) => name === "Config");
+  if (response.typeUrl !== "Config" || !descriptor) return global;
+  for (const item of response.resources) {
+    const decoded = decodeResource(item, descriptor);
+    if (!decoded.ok || decoded.draft.name !== CLUSTER_ID_CONFIG) continue;
+    const { config } = decoded.draft.spec;
+    if (typeof config === "string" && config !== "") return { clusterId: config, revision: 0 };
+  }
+  return global;
+}
+
+/** Decides whether this is the global that the zone obeys, and writes down when that changes. */
+function attributed(state: State, session: Session, global: GlobalIdentity): Turn<State> {
+  const { accepted, held: heldBefore } = state.allegiance;
+  // One that was behind may catch up with the number, but not with what happened meanwhile: not
+  // in this session, nor in any later one.
+  const lapse = state.allegiance.lapse ?? lapseOf(accepted, global);
+  const held = heldBefore && state.session?.global
+    ? heldBefore
+    : judge({ ...state.allegiance, lapse }, global, accepted ? 0 : ownState(state));
+  const seen = accepted?.clusterId === global.clusterId ? accepted.revision : 0;
+  const { clusterId } = global;
+  const reports = reportsFor(state.reports, { clusterId, revision: seen });
+  const next = { ...state, session, reports };
+  if (held) {
+    if (heldBefore?.reason === held.reason) return [next, []];
+    const allegiance = { accepted, held, lapse };
+    const news = heldBefore?.by.clusterId !== held.by.clusterId;
+    return [
+      { ...next, allegiance },
+      news
+        ? [
+          log("error", "another global: nothing is deleted or overwritten for it", {
+            reason: held.reason,
+            advice: ADVICE,
+          }),
+          count("ursa_uplink_held_total"),
+          note(allegiance),
+        ]
+        : [],
+    ];
+  }
+  const allegiance: Allegiance = { accepted: global, held: null, lapse: null };
+  if (accepted && !heldBefore) return [{ ...next, allegiance }, []];
+  return [{ ...next, allegiance }, [
+    log("info", heldBefore ? "the zone's own global is back" : "the zone has its first global", {
+      clusterId: global.clusterId,
+    }),
+    note(allegiance),
+  ]];
+}
+
+/** Resources of kinds that only global writes, but that did not come from one. */
+function ownState({ args, image }: State): number {
+  return args.descriptors.filter(({ kds }) => kds === "global").flatMap((
+    { name },
+  ) => [...image?.get(name)?.values() ?? []]).filter(({ labels }) =>
+    labels[ORIGIN_LABEL] !== "global"
+  ).length;
+}
+
+function note(allegiance: Allegiance): Effect {
+  return toHub({
+    tag: "write",
+    ops: [{ op: "put", resource: writeAllegiance(allegiance) }],
+    by: "kds",
+    reply: { path: "uplink", tag: "note_written", ref: "" },
+  });
+}
+
+function written(
+  state: State,
+  { ref, value }: UplinkMsg & { readonly tag: "written" },
+  at: Context,
+): Turn<State> {
+  const { session, image, reports } = state;
+  // Also of a session that is over: its change is made all the same.
+  noteWritten(reports, ref, value.ok && value.changes.length > 0 ? value.revision : null);
+  if (!session || !image) return [state, []];
+  return intaken(state, onWritten(session.receiver, ref, { result: value, image }), at);
+}
+
+function intaken(state: State, result: Intaken, at: Context): Turn<State> {
+  const { connection, receiver } = state.session!;
+  const { allegiance, reports } = state;
+  for (const { ref } of result.writes) noteWrite(reports, ref, originOf(responseOf(receiver, ref)));
+  // The revision that a restored global may not fall behind is as durable as what it brought.
+  const remember = allegiance.held
+    ? []
+    : [{ op: "put" as const, resource: writeAllegiance(allegiance) }];
+  const effects: Effect[] = result.writes.map(({ ref, ops }) =>
+    toHub({
+      tag: "write",
+      ops: [...ops, ...remember],
+      by: "kds",
+      reply: { path: at.self, tag: "written", ref },
+    })
+  );
+  if (result.again !== null) {
+    const { again } = result;
+    effects.push(timer(`again ${again}`, AGAIN_MS, { tag: "again_due", typeUrl: again }));
+  }
+  if (result.rejected.length > 0) {
+    effects.push(
+      log("warn", "resources of global rejected", {
+        type: result.answer?.typeUrl ?? "",
+        reason: result.rejected.join("; ").slice(0, MESSAGE_CHARS_MAX),
+      }),
+    );
+  }
+  if (!result.answer) return [state, effects];
+  effects.push(kds({ do: "send", connection, request: result.answer }));
+  // A session that got this far works: the next one need not wait.
+  const [next, report] = reportSoon({ ...state, attempts: 0 });
+  return [next, [...effects, ...report]];
+}
+
+function acceptGlobal(state: State, to: ReplyTo, at: Context): Turn<State> {
+  const { session, allegiance } = state;
+  const { held } = allegiance;
+  if (!session?.global || !held) {
+    const message = session?.global
+      ? `Global ${session.global.clusterId} is accepted already.`
+      : "No global is connected.";
+    return [state, [answer(to, { accepted: false, message })]];
+  }
+  const accepted: Allegiance = { accepted: session.global, held: null, lapse: null };
+  const { clusterId, revision } = session.global;
+  const [next, effects] = connect({ ...state, allegiance: accepted }, at);
+  // What was held back is known no more: a new session compares everything.
+  return [next, [
+    log("warn", "another global was accepted for this zone", { clusterId }),
+    note(accepted),
+    answer(to, {
+      accepted: true,
+      message: `Global ${clusterId} at revision ${revision} is accepted; the zone follows it now.`,
+    }),
+    ...effects,
+  ]];
+}
+
+function answer(to: ReplyTo, value: AcceptGlobalAnswer): Effect {
+  return reply(to, value);
+}
+
+// What the zone has
+
+function loaded(state: State, msg: ResourcesChanged, at: Context): Turn<State> {
+  const image = state.image ?? emptyImage(kinds(state.args));
+  replaceImage(image, msg.changes);
+  const stored = image.get("Config")?.get(wireName({ mesh: "", name: GLOBAL_CONFIG }));
+  const first = state.image === null;
+  const allegiance = first ? readAllegiance(stored) : state.allegiance;
+  const next = { ...state, image, allegiance, revision: msg.revision };
+  const effects = zoneToGlobal(state.args.descriptors).flatMap((descriptor) =>
+    [...image.get(descriptor.name)?.keys() ?? []].flatMap((local) => offer(next, descriptor, local))
+  );
+  if (!first) return pump(next, effects);
+  const [connecting, dial] = connect(next, at);
+  return [connecting, [...effects, ...dial]];
+}
+
+function changed(state: State, msg: ResourcesChanged): Turn<State> {
+  if (!state.image) return [state, []];
+  applyChanges(state.image, msg.changes);
+  const next = { ...state, revision: msg.revision };
+  if (next.session) advance(next.session.sender, msg.revision);
+  const up = zoneToGlobal(state.args.descriptors);
+  const effects = msg.changes.flatMap(({ key }) => {
+    const descriptor = up.find(({ name }) => name === key.type);
+    return descriptor ? offer(next, descriptor, wireName(key)) : [];
+  });
+  return pump(next, effects);
+}
+
+function offer(state: State, descriptor: ResourceDescriptor, local: string): readonly Effect[] {
+  const { args, image, book, session } = state;
+  const resource = image!.get(descriptor.name)?.get(local);
+  const encoded = resource && goesToGlobal(resource, descriptor)
+    ? encodeUpward(resource, { descriptor, zone: args.zone })
+    : null;
+  const item = encoded?.ok ? encoded.item : null;
+  for (const name of enter(book, { type: descriptor.name, local, item })) {
+    if (session) owe(session.sender, descriptor.name, name);
+  }
+  if (!encoded || encoded.ok) return [];
+  return [
+    log("error", "resource cannot be sent to global", {
+      type: descriptor.name,
+      name: resource?.labels[DISPLAY_NAME_LABEL] ?? local,
+      reason: encoded.reason,
+    }),
+    count("kds_delta_generation_errors"),
+  ];
+}
+
+function requestReceived(
+  state: State,
+  session: Session,
+  { request }: ClientEvent & { readonly tag: "request_received" },
+): Turn<State> {
+  const said = onRequest(session.sender, request, state.book.offers);
+  const wantsReports = session.wantsReports ||
+    peerInfo(request.metadata).features.includes(URSA_RECEIPTS);
+  const effects = said.event === "nacked"
+    ? [
+      log("warn", "global rejected resources of this zone", {
+        type: said.typeUrl,
+        reason: said.message.slice(0, MESSAGE_CHARS_MAX),
+      }),
+    ]
+    : [];
+  return pump({ ...state, session: { ...session, wantsReports } }, effects);
+}
+
+function pump(state: State, before: readonly Effect[]): Turn<State> {
+  const { session, book, args, revision } = state;
+  if (!session?.up) return [state, before];
+  const responses = takeResponses(session.sender, {
+    offers: book.offers,
+    systemVersion: systemVersion({ clusterId: args.zone, revision }),
+    controlPlane: args.zone,
+  });
+  const { connection } = session;
+  return [state, [
+    ...before,
+    ...responses.map((response) => kds({ do: "send", connection, response })),
+  ]];
+}
+
+// Health and receipts
+
+/** `due`: also without news. One check at a time. */
+function checkHealth(state: State, due: boolean): Turn<State> {
+  const { session, args, reports } = state;
+  if (!session?.up || session.checking) return [state, []];
+  const news = session.wantsReports ? takeNews(reports, underWay(session)) : [];
+  if (!due && news.length === 0) return [state, []];
+  return [{ ...state, session: { ...session, checking: true } }, [
+    kds({ do: "check_health", connection: session.connection, zone: args.zone, reports: news }),
+  ]];
+}
+
+function healthAnswered(
+  state: State,
+  session: Session,
+  { intervalMs, error }: ClientEvent & { readonly tag: "health_answered" },
+): Turn<State> {
+  const wanted = intervalMs > 0 ? intervalMs : HEALTH_INTERVAL_MS;
+  // The sync streams say whether global is there; a failed check is only tried again.
+  const afterMs = error === undefined ? wanted : HEALTH_RETRY_MS;
+  const next = { ...state, session: { ...session, checking: false } };
+  if (error === undefined) noteAnswered(state.reports);
+  else noteUntold(state.reports);
+  const [reporting, effects] = reportSoon(next);
+  return [reporting, [
+    ...(error === undefined ? [] : [log("debug", "health check failed", { reason: error })]),
+    timer("health", afterMs, { tag: "health_due" }),
+    ...effects,
+  ]];
+}
+
+/** Global's revisions of which something is not written yet. */
+function underWay({ receiver }: Session): ReadonlySet<number> {
+  return new Set([...receiver.intakes.values()].map(({ response }) => originOf(response)));
+}
+
+/** Global's revision that a response shows; 0: it does not say. */
+function originOf(response: KdsResponse | undefined): number {
+  return parseSystemVersion(response?.systemVersion ?? "")?.revision ?? 0;
+}
+
+function reportSoon(state: State): Turn<State> {
+  const { session, reports } = state;
+  if (!session?.wantsReports || session.checking || reports.news.size === 0) return [state, []];
+  return [state, [timer("report", REPORT_GAP_MS, { tag: "report_due" })]];
+}
+
+function statusOf(state: State): UplinkStatus & JsonObject {
+  const { session, attempts, allegiance, lastError } = state;
+  const { accepted, held } = allegiance;
+  return {
+    connected: session?.up ?? false,
+    attempts,
+    clusterId: accepted?.clusterId ?? "",
+    revision: accepted?.revision ?? 0,
+    held: held ? `${held.reason}; ${ADVICE}` : null,
+    lastError,
+  };
+}
+
+function kds(what: ClientCommand): Effect {
+  return command("kds", what);
+}

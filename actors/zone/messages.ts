@@ -1,0 +1,43 @@
+// Everything that may be said to the actor of one zone on global.
+
+import type { JsonObject, ResourceDescriptor } from "../../core/resource.ts";
+import type { ServerEvent } from "../../kds/wire.ts";
+import type { ResourcesChanged, WriteResult } from "../hub/messages.ts";
+import type { Path, ReplyTo } from "../runtime/actor.ts";
+
+export function zonePath(zone: string): Path {
+  return `zones/${zone}`;
+}
+
+export interface ZoneArgs {
+  readonly zone: string;
+  /** What was written about it before. */
+  readonly insight: JsonObject | null;
+  readonly descriptors: readonly ResourceDescriptor[];
+  readonly instance: string;
+  readonly version: string;
+  readonly receipts: Path | null;
+}
+
+export type ZoneMsg =
+  | ServerEvent
+  | ResourcesChanged
+  | { readonly tag: "zone_deleted" }
+  /** A write of what the zone sent. */
+  | { readonly tag: "written"; readonly ref: string; readonly value: WriteResult }
+  | { readonly tag: "insight_written"; readonly ref: string; readonly value: WriteResult }
+  | { readonly tag: "remains_deleted"; readonly ref: string; readonly value: WriteResult }
+  | { readonly tag: "again_due"; readonly typeUrl: string }
+  | { readonly tag: "insight_due" }
+  | { readonly tag: "describe"; readonly reply: ReplyTo };
+
+/** Answer to `describe`. */
+export interface ZoneStatus {
+  readonly zone: string;
+  readonly online: boolean;
+  /** Global's revision up to which the zone has answered for everything. */
+  readonly revision: number;
+  /** Type to message: what the zone said no to. */
+  readonly rejected: Readonly<Record<string, string>>;
+  readonly peer: string;
+}

@@ -1,0 +1,723 @@
+// One zone, on global: what it is owed and what it has taken, what it sends up, whether it is there.
+//
+// The zone has two streams, each with a session of its own. Nothing is sent, and nothing compared,
+// before the hub's full state is here: an empty answer would make the zone delete everything.
+//
+//   offline ──stream_opened──▶ loading ──resources_changed(full)──▶ online
+//      ▲                                                              │
+//      └────────────────── both streams closed ──────────────────────┘
+
+import { type JsonObject, keyText, type ResourceDescriptor } from "../../core/resource.ts";
+import { isEnabled, type ZoneSpec } from "../../core/zone.ts";
+import { globalToZone, zoneToGlobal } from "../../kds/direction.ts";
+import { CLUSTER_ID_CONFIG, goesToZone, zoneOf } from "../../kds/filter.ts";
+import { applyChanges, emptyImage, type Image, replaceImage } from "../../kds/image.ts";
+import { encodeDownward, enter, type OfferBook, openBook } from "../../kds/offers.ts";
+import {
+  globalRules,
+  type Intaken,
+  onWritten,
+  openReceiver,
+  type Receiver,
+  subscription,
+  takeAgain,
+  takeResponse,
+} from "../../kds/receiver.ts";
+import {
+  advance,
+  onRequest,
+  openSender,
+  owe,
+  rejections,
+  type Sender,
+  settledRevision,
+  takeResponses,
+} from "../../kds/sender.ts";
+import {
+  HASH_SUFFIX,
+  ownMetadata,
+  peerInfo,
+  type ServerCommand,
+  type ServerEvent,
+  systemVersion,
+  URSA_RECEIPTS,
+  wireName,
+  type ZoneReport,
+} from "../../kds/wire.ts";
+import { oneChangeSet, type ResourcesChanged, toHub } from "../hub/messages.ts";
+import {
+  type Actor,
+  cancel,
+  command,
+  type Context,
+  count,
+  type Effect,
+  log,
+  reply,
+  send,
+  timer,
+  type Turn,
+} from "../runtime/actor.ts";
+import {
+  countFor,
+  endSubscription,
+  openSubscription,
+  pastSubscriptions,
+  renderInsight,
+  renderSubscription,
+  type Subscription,
+} from "./insight.ts";
+import type { ZoneArgs, ZoneMsg, ZoneStatus } from "./messages.ts";
+
+/** GlobalToZoneSync: we send. */
+interface Down {
+  readonly stream: string;
+  readonly peer: string;
+  readonly authorized: boolean;
+  readonly openedAtMs: number;
+  readonly sender: Sender;
+  readonly book: OfferBook;
+  /** Null until the first request says who it is. */
+  readonly subscription: Subscription | null;
+  readonly hashNames: boolean;
+  /** The zone will tell what its proxies make of what it is sent. */
+  readonly reports: boolean;
+  /** Newest revision of a response that it has answered: of what concerns it not at all, a zone tells nothing. */
+  readonly answeredRevision: number;
+}
+
+/** ZoneToGlobalSync: we receive. */
+interface Up {
+  readonly stream: string;
+  readonly peer: string;
+  readonly openedAtMs: number;
+  readonly receiver: Receiver;
+  readonly asked: boolean;
+}
+
+interface State {
+  readonly args: ZoneArgs;
+  readonly down: Down | null;
+  readonly up: Up | null;
+  /** Null: not loaded, since nobody is there. */
+  readonly image: Image | null;
+  readonly revision: number;
+  readonly reportedRevision: number;
+  readonly past: readonly JsonObject[];
+  readonly healthAtMs: number | null;
+  readonly takeoversAtMs: readonly number[];
+  readonly insightDirty: boolean;
+  readonly deleted: boolean;
+}
+
+/** Statistics can wait this long; coming and going is written at once. */
+const INSIGHT_FLUSH_MS = 10_000;
+const AGAIN_MS = 200;
+/** More takeovers than this in a minute: two control planes use one zone name. */
+const TAKEOVERS_ALARM = 3;
+const TAKEOVERS_WINDOW_MS = 60_000;
+/** Pages of what a NACK says are for the zone's own log. */
+const MESSAGE_CHARS_MAX = 2_000;
+
+export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
+  // One response per type is in flight: more than this is a flood, and ends this zone's sessions.
+  mailbox: {
+    capacity: 4096,
+    whenFull: "crash",
+    ...oneChangeSet(),
+  },
+
+  init(args, at) {
+    const { past, closed } = pastSubscriptions(args.insight, timeOf(at.nowMs));
+    const state: State = {
+      args,
+      down: null,
+      up: null,
+      image: null,
+      revision: 0,
+      reportedRevision: 0,
+      past,
+      healthAtMs: null,
+      takeoversAtMs: [],
+      insightDirty: false,
+      deleted: false,
+    };
+    // A subscription of an earlier life may still point here.
+    const unsubscribe = toHub({ tag: "unsubscribe", to: at.self });
+    return [state, [
+      unsubscribe,
+      ...presence(state, "offline"),
+      ...(closed ? [writeInsight(state, at)] : []),
+    ]];
+  },
+
+  receive(state, msg, at) {
+    switch (msg.tag) {
+      case "stream_opened":
+        return streamOpened(state, msg, at);
+      case "stream_closed":
+        return streamClosed(state, msg, at);
+      case "request_received":
+        return requestReceived(state, msg, at);
+      case "response_received":
+        return responseReceived(state, msg, at);
+      case "resources_changed":
+        return resourcesChanged(state, msg, at);
+      case "written":
+        return written(state, msg, at);
+      case "again_due":
+        return !state.up || !state.image ? [state, []] : intaken(
+          state,
+          takeAgain(state.up.receiver, msg.typeUrl, state.image),
+          at,
+        );
+      case "health_checked":
+        return [{ ...state, healthAtMs: at.nowMs }, progressOf(state, msg.reports)];
+      case "insight_due":
+        return [{ ...state, insightDirty: false }, [writeInsight(state, at)]];
+      case "insight_written":
+        return msg.value.ok
+          ? [state, []]
+          : [state, [log("warn", "zone insight not written", { reason: msg.value.reason })]];
+      case "zone_deleted":
+        return zoneDeleted(state, at);
+      case "remains_deleted":
+        return [
+          state,
+          msg.value.ok
+            ? [{ do: "stop", path: at.self }]
+            : [timer("remains", AGAIN_MS, { tag: "zone_deleted" })],
+        ];
+      case "describe":
+        return [state, [reply(msg.reply, statusOf(state))]];
+    }
+  },
+
+  describe: (state) => ({ ...statusOf(state) }),
+};
+
+// Streams
+
+function streamOpened(
+  state: State,
+  msg: ServerEvent & { readonly tag: "stream_opened" },
+  at: Context,
+): Turn<State> {
+  if (state.deleted) {
+    return [state, [close(msg.stream, "unavailable", "the zone is being deleted")]];
+  }
+  const { kind, stream, caller } = msg;
+  const old = kind === "global_to_zone" ? state.down : state.up;
+  const [taken, takeover] = old ? takenOver(state, { old, by: caller.peer }, at) : [state, []];
+  const next: State = kind === "global_to_zone"
+    ? { ...endDown(taken, at), down: openDown(msg, at) }
+    : { ...taken, up: openUp(taken.args, msg, at) };
+  const admit: ServerCommand = { do: "admit", stream, to: at.self };
+  const effects: Effect[] = [
+    ...takeover,
+    command("kds", admit),
+    log("info", "zone stream opened", { zone: msg.zone, kind, peer: caller.peer }),
+    ...(kind === "global_to_zone" ? presence(next, "online") : []),
+  ];
+  if (!next.image && !state.down && !state.up) effects.push(subscribe(next, at));
+  const [asked, questions] = ask(next);
+  const [noted, insight] = insightSoon(asked);
+  return [noted, [...effects, ...questions, ...insight]];
+}
+
+function openDown(
+  { stream, caller }: ServerEvent & { readonly tag: "stream_opened" },
+  at: Context,
+): Down {
+  return {
+    stream,
+    peer: caller.peer,
+    authorized: caller.authorized,
+    openedAtMs: at.nowMs,
+    sender: openSender(),
+    book: openBook(),
+    subscription: null,
+    hashNames: true,
+    reports: false,
+    answeredRevision: 0,
+  };
+}
+
+function openUp(
+  { zone, descriptors }: ZoneArgs,
+  { stream, caller }: ServerEvent & { readonly tag: "stream_opened" },
+  at: Context,
+): Up {
+  const prefixNames = !caller.features.includes(HASH_SUFFIX);
+  const rules = globalRules(zoneToGlobal(descriptors), { zone, prefixNames });
+  return {
+    stream,
+    peer: caller.peer,
+    openedAtMs: at.nowMs,
+    receiver: openReceiver(stream, { rules, nodeId: zone }),
+    asked: false,
+  };
+}
+
+/** The newer stream wins: the older is most often the half of a connection that is gone. */
+function takenOver(
+  state: State,
+  { old, by }: { readonly old: Down | Up; readonly by: string },
+  at: Context,
+): Turn<State> {
+  const { zone } = state.args;
+  const recent = state.takeoversAtMs.filter((ms) => ms > at.nowMs - TAKEOVERS_WINDOW_MS);
+  const takeoversAtMs = [...recent, at.nowMs];
+  const effects: Effect[] = [
+    close(old.stream, "aborted", "superseded by a newer connection of this zone"),
+    log("warn", "zone stream superseded by a newer one", { zone, old: old.peer, new: by }),
+    count("ursa_zone_takeovers_total", { zone }),
+  ];
+  if (takeoversAtMs.length > TAKEOVERS_ALARM) {
+    effects.push(log("error", "two control planes seem to use one zone name", { zone }));
+  }
+  return [{ ...state, takeoversAtMs }, effects];
+}
+
+function streamClosed(
+  state: State,
+  { stream, reason }: ServerEvent & { readonly tag: "stream_closed" },
+  at: Context,
+): Turn<State> {
+  const { zone } = state.args;
+  const isDown = state.down?.stream === stream;
+  // Only the current streams count: an old one may close late.
+  if (!isDown && state.up?.stream !== stream) return [state, []];
+  const next = isDown ? endDown(state, at) : { ...state, up: null };
+  const effects: Effect[] = [
+    log("info", "zone stream closed", { zone, reason }),
+    ...(isDown ? presence(state, "offline") : []),
+  ];
+  const [flushed, insight] = insightNow(next, at);
+  if (flushed.down || flushed.up || flushed.deleted) return [flushed, [...effects, ...insight]];
+  // Nothing is kept up to date for a zone that is away; it gets the full state when it is back.
+  effects.push(toHub({ tag: "unsubscribe", to: at.self }));
+  return [{ ...flushed, image: null }, [...effects, ...insight]];
+}
+
+function endDown(state: State, at: Context): State {
+  const { down, past, args } = state;
+  if (!down) return state;
+  const ended = down.subscription &&
+    endSubscription(renderSubscription(down.subscription, args.instance), timeOf(at.nowMs));
+  return { ...state, down: null, past: ended ? [...past, ended] : past };
+}
+
+function subscribe({ args }: State, at: Context): Effect {
+  const { descriptors } = args;
+  const types = new Set(
+    [...globalToZone(descriptors), ...zoneToGlobal(descriptors)].map(({ name }) => name),
+  );
+  return toHub({ tag: "subscribe", to: at.self, types: [...types, "Zone"] });
+}
+
+// Down: what the zone is owed
+
+function requestReceived(
+  state: State,
+  { stream, request }: ServerEvent & { readonly tag: "request_received" },
+  at: Context,
+): Turn<State> {
+  const { down } = state;
+  if (down?.stream !== stream) return [state, [unknownStream(stream)]];
+  const [known, insight] = down.subscription ? [state, []] : introduced(state, request, at);
+  const { sender, book, subscription, answeredRevision } = known.down!;
+  const inFlight = sender.types.get(request.typeUrl)?.inFlight?.revision ?? 0;
+  const said = onRequest(sender, request, book.offers);
+  const effects: Effect[] = [...insight];
+  let next = known;
+  if (said.event === "acked" || said.event === "nacked") {
+    countFor(subscription!, said.typeUrl, said.event === "acked" ? "acked" : "rejected");
+    subscription!.lastUpdateTime = timeOf(at.nowMs);
+    const newest = Math.max(answeredRevision, inFlight);
+    const down = { ...known.down!, answeredRevision: newest };
+    const [dirty, flush] = insightSoon({ ...known, down });
+    next = dirty;
+    effects.push(...flush);
+  }
+  if (said.event === "nacked") {
+    effects.push(
+      log("warn", "zone rejected resources", {
+        zone: state.args.zone,
+        type: said.typeUrl,
+        reason: said.message.slice(0, MESSAGE_CHARS_MAX),
+      }),
+      count("kds_nack_total", { zone_name: state.args.zone, resource_type: said.typeUrl }),
+    );
+  }
+  const [pumped, more] = pump(next);
+  return [pumped, [...effects, ...more]];
+}
+
+/** The first request says what the peer is able to read: names, and kinds of policies. */
+function introduced(
+  state: State,
+  request: { readonly metadata?: JsonObject },
+  at: Context,
+): Turn<State> {
+  const down = state.down!;
+  const peer = peerInfo(request.metadata);
+  const subscription = openSubscription({
+    id: down.stream,
+    connectTime: timeOf(down.openedAtMs),
+    authorized: down.authorized,
+    peer,
+  });
+  const known: Down = {
+    ...down,
+    subscription,
+    hashNames: peer.features.includes(HASH_SUFFIX),
+    reports: peer.features.includes(URSA_RECEIPTS),
+  };
+  const next = { ...state, down: known };
+  const effects = state.image ? offerAll(next) : [];
+  const [flushed, insight] = insightNow(next, at);
+  return [flushed, [...effects, ...insight]];
+}
+
+function offerAll(state: State): readonly Effect[] {
+  const { down, image, args, revision } = state;
+  advance(down!.sender, revision);
+  return globalToZone(args.descriptors).flatMap((descriptor) =>
+    [
+      ...new Set([
+        ...image!.get(descriptor.name)?.keys() ?? [],
+        ...down!.book.wireNames.get(descriptor.name)?.keys() ?? [],
+      ]),
+    ].flatMap((local) => offer(state, descriptor, local))
+  );
+}
+
+/** Compares what is offered under a name with what is there now. */
+function offer(state: State, descriptor: ResourceDescriptor, local: string): readonly Effect[] {
+  const { down, image, args } = state;
+  const resource = image!.get(descriptor.name)?.get(local);
+  const to = { descriptor, zone: args.zone, isDisabled: (name: string) => isDisabled(state, name) };
+  const encoded = resource && goesToZone(resource, to)
+    ? encodeDownward(resource, { descriptor, hashNames: down!.hashNames })
+    : null;
+  const item = encoded?.ok ? encoded.item : null;
+  for (const name of enter(down!.book, { type: descriptor.name, local, item })) {
+    owe(down!.sender, descriptor.name, name);
+  }
+  if (!encoded || encoded.ok) return [];
+  return [
+    log("error", "resource cannot be sent to zones", {
+      type: descriptor.name,
+      name: local,
+      reason: encoded.reason,
+    }),
+    count("kds_delta_generation_errors"),
+  ];
+}
+
+function isDisabled({ image }: State, zone: string): boolean {
+  const found = image?.get("Zone")?.get(wireName({ mesh: "", name: zone }));
+  return found !== undefined && !isEnabled(found.spec as ZoneSpec);
+}
+
+/** Sends what may be sent, and tells how far the zone has come. */
+function pump(state: State): Turn<State> {
+  const { down, image, args } = state;
+  const clusterId = clusterIdOf(image);
+  if (!down?.subscription || !image || clusterId === "") return [state, []];
+  const responses = takeResponses(down.sender, {
+    offers: down.book.offers,
+    systemVersion: systemVersion({ clusterId, revision: state.revision }),
+    controlPlane: "global",
+  });
+  const sends = responses.map((response): Effect => {
+    countFor(down.subscription!, response.typeUrl, "sent");
+    const what: ServerCommand = { do: "send", stream: down.stream, response };
+    return command("kds", what);
+  });
+  const settled = settledRevision(down.sender);
+  if (settled <= state.reportedRevision) return [state, sends];
+  const rejected = [...rejections(down.sender)].map(([type, message]) => `${type}: ${message}`);
+  const progress = args.receipts === null ? [] : [
+    send(args.receipts, {
+      tag: "zone_progress",
+      zone: args.zone,
+      revision: settled,
+      reportsThrough: down.reports ? down.answeredRevision : 0,
+      ...(rejected.length > 0 && { rejected }),
+    }),
+  ];
+  return [{ ...state, reportedRevision: settled }, [...sends, ...progress]];
+}
+
+function clusterIdOf(image: Image | null): string {
+  const { config } =
+    image?.get("Config")?.get(wireName({ mesh: "", name: CLUSTER_ID_CONFIG }))?.spec ?? {};
+  return typeof config === "string" ? config : "";
+}
+
+function progressOf(state: State, reports: readonly ZoneReport[]): readonly Effect[] {
+  const { receipts, zone } = state.args;
+  if (receipts === null) return [];
+  return reports.map(({ after, revision, proxies, lastAckMs }) =>
+    send(receipts, {
+      tag: "zone_report",
+      zone,
+      after,
+      revision,
+      proxies: {
+        affected: proxies.affected,
+        acked: proxies.acked,
+        nacked: proxies.nacked,
+        offline: proxies.offline,
+        lastAckMs,
+      },
+    })
+  );
+}
+
+function presence(
+  { args: { receipts, zone } }: State,
+  presence: "online" | "offline" | "deleted",
+): readonly Effect[] {
+  return receipts === null ? [] : [send(receipts, { tag: "zone_presence", zone, presence })];
+}
+
+// Up: what the zone sends
+
+/** Subscribes to everything that zones send, as soon as it can be compared with what is here. */
+function ask(state: State): Turn<State> {
+  const { up, image, args } = state;
+  if (!up || up.asked || !image) return [state, []];
+  const metadata = ownMetadata({ version: args.version, instance: args.instance, config: "" });
+  const questions = zoneToGlobal(args.descriptors).map(({ name }): Effect => {
+    const request = subscription(name, { nodeId: args.zone, metadata });
+    const what: ServerCommand = { do: "send", stream: up.stream, request };
+    return command("kds", what);
+  });
+  return [{ ...state, up: { ...up, asked: true } }, questions];
+}
+
+function responseReceived(
+  state: State,
+  { stream, response }: ServerEvent & { readonly tag: "response_received" },
+  at: Context,
+): Turn<State> {
+  const { up, image } = state;
+  if (up?.stream !== stream) return [state, [unknownStream(stream)]];
+  if (!image) return [state, [close(stream, "internal", "a response that nobody asked for")]];
+  return intaken(state, takeResponse(up.receiver, response, { image, hold: null }), at);
+}
+
+function written(
+  state: State,
+  { ref, value }: ZoneMsg & { readonly tag: "written" },
+  at: Context,
+): Turn<State> {
+  const { up, image } = state;
+  if (!up || !image) return [state, []];
+  return intaken(state, onWritten(up.receiver, ref, { result: value, image }), at);
+}
+
+function intaken(state: State, result: Intaken, at: Context): Turn<State> {
+  const { stream } = state.up!;
+  const effects: Effect[] = result.writes.map(({ ref, ops }) =>
+    toHub({
+      tag: "write",
+      ops,
+      by: `kds/${state.args.zone}`,
+      reply: { path: at.self, tag: "written", ref },
+    })
+  );
+  if (result.again !== null) {
+    const { again } = result;
+    effects.push(timer(`again ${again}`, AGAIN_MS, { tag: "again_due", typeUrl: again }));
+  }
+  if (result.answer) {
+    const what: ServerCommand = { do: "send", stream, request: result.answer };
+    effects.push(command("kds", what));
+  }
+  if (result.rejected.length > 0) {
+    effects.push(
+      log("warn", "resources of a zone rejected", {
+        zone: state.args.zone,
+        type: result.answer?.typeUrl ?? "",
+        reason: result.rejected.join("; ").slice(0, MESSAGE_CHARS_MAX),
+      }),
+    );
+  }
+  return [state, effects];
+}
+
+// Changes of global's own state
+
+function resourcesChanged(state: State, msg: ResourcesChanged, at: Context): Turn<State> {
+  if (state.deleted) return msg.full ? deleteRemains(state, msg, at) : [state, []];
+  if (!state.down && !state.up) return [state, []];
+  if (!state.image && !msg.full) return [state, []];
+  return msg.full ? loaded(state, msg) : changed(state, msg);
+}
+
+function loaded(state: State, msg: ResourcesChanged): Turn<State> {
+  const image = state.image ?? imageFor(state.args);
+  replaceImage(image, msg.changes);
+  const next = { ...state, image, revision: msg.revision };
+  const offered = next.down?.subscription ? offerAll(next) : [];
+  const [asked, questions] = ask(next);
+  const [pumped, responses] = pump(asked);
+  return [pumped, [...offered, ...questions, ...responses]];
+}
+
+function imageFor({ descriptors }: ZoneArgs): Image {
+  const zones = descriptors.filter(({ name }) => name === "Zone");
+  return emptyImage([...globalToZone(descriptors), ...zoneToGlobal(descriptors), ...zones]);
+}
+
+function changed(state: State, msg: ResourcesChanged): Turn<State> {
+  applyChanges(state.image!, msg.changes);
+  const next = { ...state, revision: msg.revision };
+  if (!next.down?.subscription) return [next, []];
+  advance(next.down.sender, msg.revision);
+  const offered = msg.changes.flatMap(({ key }) => reoffer(next, key.type, wireName(key)));
+  const [pumped, responses] = pump(next);
+  return [pumped, [...offered, ...responses]];
+}
+
+function reoffer(state: State, type: string, local: string): readonly Effect[] {
+  if (type === "Zone") return reofferZone(state, local);
+  const descriptor = globalToZone(state.args.descriptors).find(({ name }) => name === type);
+  return descriptor ? offer(state, descriptor, local) : [];
+}
+
+/** A zone was disabled or enabled: what it sends across leaves the others, or comes back. */
+function reofferZone(state: State, zoneLocal: string): readonly Effect[] {
+  const across = globalToZone(state.args.descriptors).filter(({ kds }) => kds === "across");
+  return across.flatMap((descriptor) =>
+    [...state.image!.get(descriptor.name) ?? []]
+      .filter(([, resource]) => `${zoneOf(resource)}.` === zoneLocal)
+      .flatMap(([local]) => offer(state, descriptor, local))
+  );
+}
+
+// Deletion of the zone
+
+function zoneDeleted(state: State, at: Context): Turn<State> {
+  const effects = [state.down, state.up].flatMap((open) =>
+    open ? [close(open.stream, "unavailable", "the zone was deleted")] : []
+  );
+  const next = { ...state, deleted: true, down: null, up: null };
+  return [next, [
+    ...effects,
+    ...presence(state, "deleted"),
+    cancel("insight"),
+    subscribe(next, at),
+  ]];
+}
+
+/** What it sent up goes with it, and by that leaves the other zones. */
+function deleteRemains(state: State, { changes }: ResourcesChanged, at: Context): Turn<State> {
+  const { zone, descriptors } = state.args;
+  const kinds = new Set(zoneToGlobal(descriptors).map(({ name }) => name));
+  const keys = [
+    ...new Map(
+      changes.filter(({ key, resource }) =>
+        kinds.has(key.type) && resource && zoneOf(resource) === zone
+      ).map(({ key: { type, mesh, name } }) => [
+        keyText({ type, mesh, name }),
+        { type, mesh, name },
+      ]),
+    ).values(),
+    { type: "ZoneInsight", mesh: "", name: zone },
+  ];
+  return [state, [
+    toHub({ tag: "unsubscribe", to: at.self }),
+    toHub({
+      tag: "write",
+      ops: keys.map((key) => ({ op: "delete", key })),
+      by: `kds/${zone}`,
+      reply: { path: at.self, tag: "remains_deleted", ref: "" },
+    }),
+  ]];
+}
+
+// The insight
+
+function insightNow(state: State, at: Context): Turn<State> {
+  if (state.deleted) return [state, []];
+  return [{ ...state, insightDirty: false }, [cancel("insight"), writeInsight(state, at)]];
+}
+
+function insightSoon(state: State): Turn<State> {
+  if (state.insightDirty || state.deleted) return [state, []];
+  return [{ ...state, insightDirty: true }, [
+    timer("insight", INSIGHT_FLUSH_MS, { tag: "insight_due" }),
+  ]];
+}
+
+function writeInsight(state: State, at: Context): Effect {
+  const { args, past, down, up, healthAtMs } = state;
+  if (down?.subscription) down.subscription.generation++;
+  const spec = renderInsight({
+    past,
+    current: down?.subscription ?? null,
+    instance: args.instance,
+    upConnectTime: up && timeOf(up.openedAtMs),
+    healthTime: healthAtMs === null ? null : timeOf(healthAtMs),
+    ursa: ursaStatus(state, at),
+  });
+  return toHub({
+    tag: "write",
+    ops: [{
+      op: "put",
+      resource: { type: "ZoneInsight", mesh: "", name: args.zone, labels: {}, spec },
+    }],
+    by: `kds/${args.zone}`,
+    reply: { path: at.self, tag: "insight_written", ref: "" },
+  });
+}
+
+function ursaStatus(state: State, at: Context): JsonObject {
+  const { down, takeoversAtMs } = state;
+  const rejected = down
+    ? [...rejections(down.sender)].map(([type, message]) => [
+      type,
+      message.slice(0, MESSAGE_CHARS_MAX),
+    ])
+    : [];
+  const recent = takeoversAtMs.filter((ms) => ms > at.nowMs - TAKEOVERS_WINDOW_MS);
+  return {
+    ...(down && { revision: settledRevision(down.sender) }),
+    ...(rejected.length > 0 && { rejected: Object.fromEntries(rejected) }),
+    ...(recent.length > TAKEOVERS_ALARM && {
+      alarm: `${recent.length} takeovers within a minute: is this zone's name used twice?`,
+    }),
+  };
+}
+
+function statusOf({ args, down, up }: State): ZoneStatus & JsonObject {
+  return {
+    zone: args.zone,
+    online: down !== null,
+    revision: down ? settledRevision(down.sender) : 0,
+    rejected: down ? Object.fromEntries(rejections(down.sender)) : {},
+    peer: (down ?? up)?.peer ?? "",
+  };
+}
+
+function unknownStream(stream: string): Effect {
+  return close(stream, "internal", "this session is over");
+}
+
+function close(
+  stream: string,
+  code: (ServerCommand & { do: "close" })["code"],
+  message: string,
+): Effect {
+  const what: ServerCommand = { do: "close", stream, code, message };
+  return command("kds", what);
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}

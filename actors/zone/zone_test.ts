@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { KINDS } from "../../core/kinds.ts";
+import type { Draft, Resource } from "../../core/resource.ts";
+import { type KdsRequest, ownMetadata, type ServerCommand } from "../../kds/wire.ts";
+import type { Context } from "../runtime/actor.ts";
+import type { ZoneMsg } from "./messages.ts";
+import { zone } from "./zone.ts";
+
+const args = {
+  zone: "east",
+  insight: null,
+  descriptors: KINDS,
+  instance: "g-1",
+  version: "0.1.0",
+  receipts: "receipts",
+};
+
+const caller = {
+  features: ["hash-suffix"],
+  version: "0.1.0",
+  peer: "127.0.0.1:1",
+  authorized: false,
+};
+
+function start(part: Partial<typeof args> & { readonly insight?: null } = {}) {
+  const at = { nowMs: 1_000, self: "zones/east", random: () => 0.5 } satisfies Context;
+  let [state, effects] = zone.init({ ...args, ...part }, at);
+  return {
+    at: at as { nowMs: number },
+    tell(msg: ZoneMsg) {
+      [state, effects] = zone.receive(state, msg, at);
+    },
+    open: (stream: string, kind: "global_to_zone" | "zone_to_global") => {
+      [state, effects] = zone.receive(
+        state,
+        { tag: "stream_opened", stream, kind, zone: "east", caller },
+        at,
+      );
+    },
+    commands: () =>
+      effects.flatMap((effect) => effect.do === "command" ? [effect.command as ServerCommand] : []),
+    sent: (tag: string) =>
+      effects.flatMap((effect) =>
+        effect.do === "send" && effect.msg.tag === tag ? [effect.msg as { tag: string }] : []
+      ),
+    logged: () => effects.flatMap((effect) => effect.do === "log" ? [effect.message] : []),
+    status: () => zone.describe!(state),
+  };
+}
+
+function stored(part: Partial<Resource>): Resource {
+  return {
+    type: "Mesh",
+    mesh: "",
+    name: "default",
+    labels: {},
+    spec: {},
+    version: 1,
+    creationTime: "",
+    modificationTime: "",
+    ...part,
+  };
+}
+
+const CLUSTER = stored({ type: "Config", name: "kuma-cluster-id", spec: { config: "c-1" } });
+
+function changed(revision: number, full: boolean, resources: readonly Resource[]): ZoneMsg {
+  return {
+    tag: "resources_changed",
+    revision,
+    full,
+    changes: resources.map((resource) => ({
+      revision: resource.version,
+      key: resource,
+      resource,
+      previous: null,
+    })),
+  };
+}
+
+const ask = (typeUrl: string): KdsRequest => ({
+  typeUrl,
+  nonce: "",
+  nodeId: "east",
+  metadata: ownMetadata({ version: "0.1.0", instance: "east-1", config: "{}" }),
+  subscribe: ["*"],
+  initialVersions: {},
+});
+
+Deno.test("nothing is sent before the store is read", () => {
+  const east = start();
+  east.open("s1", "global_to_zone");
+  assert.deepEqual(east.commands(), [{ do: "admit", stream: "s1", to: "zones/east" }]);
+  east.tell({ tag: "request_received", stream: "s1", request: ask("Mesh") });
+  assert.deepEqual(east.commands(), []);
+  east.tell(changed(7, true, [CLUSTER, stored({})]));
+  const [response] = east.commands();
+  assert.ok(response?.do === "send" && "response" in response);
+  assert.equal(response.response.systemVersion, "c-1:7");
+  assert.deepEqual(response.response.resources.map(({ name }) => name), ["default."]);
+});
+
+Deno.test("receipts hear up to which revision the zone has answered, and what it refused", () => {
+  const east = start();
+  east.open("s1", "global_to_zone");
+  east.tell(changed(7, true, [CLUSTER]));
+  east.tell({ tag: "request_received", stream: "s1", request: ask("Mesh") });
+  assert.deepEqual(east.sent("zone_progress"), []);
+  east.tell({ tag: "request_received", stream: "s1", request: { ...ask("Mesh"), nonce: "1" } });
+  assert.deepEqual(east.sent("zone_progress"), [
+    { tag: "zone_progress", zone: "east", revision: 7, reportsThrough: 7 },
+  ] as never);
+  east.tell(changed(8, false, [stored({ version: 8 })]));
+  assert.deepEqual(east.sent("zone_progress"), []);
+  const nack = { ...ask("Mesh"), nonce: "2", error: "no" };
+  east.tell({ tag: "request_received", stream: "s1", request: nack });
+  assert.deepEqual(east.sent("zone_progress"), [
+    { tag: "zone_progress", zone: "east", revision: 8, reportsThrough: 8, rejected: ["Mesh: no"] },
+  ] as never);
+  east.tell(changed(9, false, [stored({ type: "Dataplane", version: 9 })]));
+  assert.deepEqual(east.sent("zone_progress"), [
+    { tag: "zone_progress", zone: "east", revision: 9, reportsThrough: 8, rejected: ["Mesh: no"] },
+  ] as never, "what does not concern it needs no report");
+  assert.deepEqual(east.status()["rejected"], { Mesh: "no" });
+});
+
+Deno.test("the newer stream takes over; many takeovers raise an alarm", () => {
+  const east = start();
+  east.open("s1", "zone_to_global");
+  for (const n of [2, 3, 4, 5]) {
+    east.open(`s${n}`, "zone_to_global");
+    const [closed] = east.commands();
+    assert.ok(closed?.do === "close" && closed.stream === `s${n - 1}` && closed.code === "aborted");
+  }
+  assert.ok(east.logged().includes("two control planes seem to use one zone name"));
+  east.tell({ tag: "stream_closed", stream: "s1", reason: "late" });
+  assert.deepEqual(east.logged(), [], "an old stream may close late");
+});
+
+Deno.test("a subscription that an earlier life left open is closed at the start", () => {
+  const at: Context = { nowMs: 5_000, self: "zones/east", random: () => 0 };
+  const insight = { subscriptions: [{ id: "1", connectTime: "1970-01-01T00:00:01.000Z" }] };
+  const [, effects] = zone.init({ ...args, insight }, at);
+  const writes = effects.flatMap((effect) =>
+    effect.do === "send" && effect.msg.tag === "write"
+      ? [effect.msg as unknown as { ops: readonly { resource: Draft }[] }]
+      : []
+  );
+  assert.deepEqual(writes[0]?.ops[0]?.resource.spec["subscriptions"], [{
+    id: "1",
+    connectTime: "1970-01-01T00:00:01.000Z",
+    status: {},
+    disconnectTime: "1970-01-01T00:00:05.000Z",
+  }]);
+});
+
+Deno.test("a message on a stream of an earlier life ends that stream", () => {
+  const east = start();
+  east.tell({ tag: "request_received", stream: "old", request: ask("Mesh") });
+  const [closed] = east.commands();
+  assert.ok(closed?.do === "close" && closed.stream === "old");
+});
+
+Deno.test("receipts hear of each session, and of its end", () => {
+  const presences = () =>
+    east.sent("zone_presence").map((msg) => (msg as unknown as { presence: string }).presence);
+  const east = start();
+  assert.deepEqual(presences(), ["offline"]);
+  east.open("s1", "global_to_zone");
+  assert.deepEqual(presences(), ["online"]);
+  east.open("s2", "zone_to_global");
+  assert.deepEqual(presences(), []);
+  east.open("s3", "global_to_zone");
+  assert.deepEqual(presences(), ["online"], "what the old session owed is forgotten");
+  east.tell({ tag: "stream_closed", stream: "s1", reason: "" });
+  assert.deepEqual(presences(), [], "it was superseded");
+  east.tell({ tag: "stream_closed", stream: "s3", reason: "" });
+  assert.deepEqual(presences(), ["offline"]);
+  east.tell({ tag: "zone_deleted" });
+  assert.deepEqual(presences(), ["deleted"]);
+});
+
+Deno.test("no report is promised of a revision that was not sent", () => {
+  const east = start();
+  east.open("s1", "global_to_zone");
+  east.tell(changed(7, true, [CLUSTER]));
+  east.tell({ tag: "request_received", stream: "s1", request: ask("Mesh") });
+  east.tell(changed(8, false, [stored({ type: "Dataplane", version: 8 })]));
+  east.tell({ tag: "request_received", stream: "s1", request: { ...ask("Mesh"), nonce: "1" } });
+  assert.deepEqual(east.sent("zone_progress"), [
+    { tag: "zone_progress", zone: "east", revision: 8, reportsThrough: 7 },
+  ] as never);
+});
+
+Deno.test("a zone's report reaches the receipts as it is", () => {
+  const east = start();
+  const proxies = { affected: 3, acked: 1, nacked: 1, pending: 0, offline: 1 };
+  const reports = [{ revision: 9, after: 6, proxies, lastAckMs: 4 }];
+  east.tell({ tag: "health_checked", zone: "east", reports });
+  assert.deepEqual(east.sent("zone_report"), [{
+    tag: "zone_report",
+    zone: "east",
+    after: 6,
+    revision: 9,
+    proxies: { affected: 3, acked: 1, nacked: 1, offline: 1, lastAckMs: 4 },
+  }] as never);
+});

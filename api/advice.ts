@@ -1,0 +1,58 @@
+// Warnings: what is legal, and yet probably not what was meant.
+
+import { enabledBackend, type MeshSpec } from "../core/mesh.ts";
+import type { JsonObject, Resource } from "../core/resource.ts";
+import type { ZoneIngressSpec } from "../core/zone.ts";
+import type { ControlPlane, ResourceView } from "./ports.ts";
+
+/** kuma@v2.13.10: a mesh name that is no DNS label cannot be part of a host name. */
+const DNS_LABEL = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
+
+export function unknownFieldWarnings(paths: readonly string[]): readonly string[] {
+  return paths.map((path) => `${path}: no such field; it was ignored`);
+}
+
+export function meshWarnings(
+  name: string,
+  spec: JsonObject,
+  { resources, control }: { readonly resources: ResourceView; readonly control: ControlPlane },
+): readonly string[] {
+  const warnings: string[] = [];
+  if (!DNS_LABEL.test(name)) {
+    warnings.push(`mesh name "${name}" is not a DNS label: host names with it will not resolve`);
+  }
+  if (enabledBackend(spec as MeshSpec)) {
+    if (resources.list("TrafficPermission", name).length === 0) warnings.push(nothingAllowed(name));
+  } else if (hasOtherZones(resources, control)) {
+    warnings.push(
+      `mesh "${name}" has no mutual TLS, so endpoints in other zones are not offered: zone ` +
+        "ingresses route by the SNI of mutual TLS",
+    );
+  }
+  return warnings;
+}
+
+/** After the last permission went: said by the DELETE that causes it. */
+export function permissionGoneWarnings(
+  permission: Resource,
+  resources: ResourceView,
+): readonly string[] {
+  const mesh = resources.get({ type: "Mesh", mesh: "", name: permission.mesh });
+  if (!mesh || !enabledBackend(mesh.spec as MeshSpec)) return [];
+  const others = resources.list("TrafficPermission", permission.mesh)
+    .filter(({ name }) => name !== permission.name);
+  return others.length === 0 ? [nothingAllowed(permission.mesh)] : [];
+}
+
+function nothingAllowed(mesh: string): string {
+  return `nothing is allowed: mesh "${mesh}" has mutual TLS and no TrafficPermission, so every ` +
+    "request between its services is refused";
+}
+
+function hasOtherZones(resources: ResourceView, control: ControlPlane): boolean {
+  if (control.mode === "global") return resources.list("Zone").length > 1;
+  return resources.list("ZoneIngress").some(({ spec }) => {
+    const zone = (spec as unknown as ZoneIngressSpec).zone;
+    return zone !== undefined && zone !== "" && zone !== control.zone;
+  });
+}

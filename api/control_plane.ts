@@ -1,0 +1,150 @@
+// What the control plane tells about itself: the fixed endpoints.
+
+import { KUMA_VERSION } from "../core/kuma.ts";
+import type { Json, JsonObject, ResourceDescriptor } from "../core/resource.ts";
+import { isAdmin, whoAmI } from "./access.ts";
+import {
+  answer,
+  type ApiAnswer,
+  type ApiOutcome,
+  type ApiRequest,
+  json,
+  text,
+} from "./exchange.ts";
+import type { ApiView, ControlPlane, Kinds } from "./ports.ts";
+import { accessDenied, notAllowed, problem } from "./problem.ts";
+import { displayName, pluralDisplayName } from "./render.ts";
+
+/** kumactl refuses a product other than "Kuma"; kumactl 0.7 reads `tagline` instead. */
+export function index(control: ControlPlane): ApiAnswer {
+  const { hostname, instanceId, clusterId, mode, zone, version } = control;
+  return json({
+    hostname,
+    product: "Kuma",
+    tagline: "Kuma",
+    version: KUMA_VERSION,
+    instanceId,
+    clusterId,
+    basedOnKuma: KUMA_VERSION,
+    mode,
+    ...(zone !== "" && { zone }),
+    ursaVersion: version,
+  });
+}
+
+export function config(control: ControlPlane): ApiAnswer {
+  return json(masked(control.config));
+}
+
+/** Values of keys that name a secret are not for every reader; an empty one says so. */
+export function masked(value: Json): Json {
+  if (Array.isArray(value)) return value.map(masked);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value as JsonObject).map(([key, inner]) => [
+      key,
+      SECRET_KEY.test(key) && typeof inner === "string" && inner !== "" ? "*****" : masked(inner),
+    ]),
+  );
+}
+
+const SECRET_KEY = /(password|passphrase|secret|token|privateKey)$/i;
+
+export function policies(kinds: Kinds): ApiAnswer {
+  return json({
+    policies: listed(kinds).filter(({ isPolicy }) => isPolicy).map((kind) => ({
+      name: kind.name,
+      readOnly: kind.readOnly ?? false,
+      path: kind.plural,
+      singularDisplayName: displayName(kind.name),
+      pluralDisplayName: pluralDisplayName(kind.name),
+      isExperimental: false,
+      isTargetRefBased: false,
+      isInbound: false,
+      isOutbound: false,
+    })),
+  });
+}
+
+export function kindList(kinds: Kinds): ApiAnswer {
+  return json({
+    resources: listed(kinds).map((kind) => ({
+      name: kind.name,
+      scope: kind.scope,
+      readOnly: kind.readOnly ?? false,
+      path: kind.plural,
+      singularDisplayName: displayName(kind.name),
+      pluralDisplayName: pluralDisplayName(kind.name),
+      includeInFederation: kind.kds === "global" || kind.kds === "shared",
+      shortName: kind.shortName ?? "",
+      ...(kind.isPolicy && {
+        policy: {
+          isTargetRef: false,
+          hasToTargetRef: false,
+          hasFromTargetRef: false,
+          isFromAsRules: false,
+        },
+      }),
+    })),
+  });
+}
+
+export function identity(request: ApiRequest): ApiAnswer {
+  return json(whoAmI(isAdmin(request)));
+}
+
+export function ready(view: ApiView): ApiAnswer {
+  return view.ready() ? text("ready\n") : text("not ready yet\n", 503);
+}
+
+export function actors(request: ApiRequest, view: ApiView): ApiAnswer {
+  if (!isAdmin(request)) return accessDenied("the actors");
+  const items = view.actors().map((actor) => ({ ...actor }));
+  return json({ total: items.length, items });
+}
+
+/** Waiting is bounded, so that a client's time-out comes after ours. */
+const WAIT_MS_MAX = 60_000;
+
+export function receipt(revision: string, request: ApiRequest): ApiOutcome {
+  const wait = request.query.get("wait") ?? "0";
+  if (!/^\d{1,15}$/.test(revision) || !/^\d{1,9}$/.test(wait)) {
+    const field = /^\d{1,15}$/.test(revision) ? "wait" : "revision";
+    return answer(problem({
+      status: 400,
+      title: "Bad Request",
+      detail: `${field} must be a whole number`,
+      violations: [{ path: field, message: "must be a whole number" }],
+    }));
+  }
+  return {
+    do: "await_receipt",
+    revision: Number(revision),
+    waitMs: Math.min(Number(wait), WAIT_MS_MAX),
+    then: (found) =>
+      found ? json({ ...found } as unknown as JsonObject) : problem({
+        status: 404,
+        title: "Could not retrieve a receipt",
+        detail: `no receipt of revision ${revision}: it is unknown, or too old to be kept`,
+      }),
+  };
+}
+
+export function acceptGlobal(request: ApiRequest, { control }: ApiView): ApiOutcome {
+  if (!control.federated) {
+    return answer(notAllowed("Only a zone that has a global control plane can accept one.\n"));
+  }
+  if (!isAdmin(request)) return answer(accessDenied("the choice of the global control plane"));
+  return {
+    do: "accept_global",
+    then: ({ accepted, message }) =>
+      accepted
+        ? json({ accepted, message })
+        : problem({ status: 409, title: "Conflict", detail: message }),
+  };
+}
+
+function listed(kinds: Kinds): readonly ResourceDescriptor[] {
+  return [...kinds.all()].filter(({ internal }) => !internal)
+    .sort((a, b) => a.name < b.name ? -1 : 1);
+}

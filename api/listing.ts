@@ -1,0 +1,133 @@
+// Lists: filters, pages and the envelope around them.
+
+import type { Json, JsonObject, Resource, ResourceDescriptor } from "../core/resource.ts";
+import type { Violation } from "../core/violation.ts";
+import { type ApiAnswer, type ApiRequest, json } from "./exchange.ts";
+import { problem } from "./problem.ts";
+
+const SIZE_DEFAULT = 100;
+const SIZE_MAX = 1000;
+const TITLE = "Could not retrieve resources";
+
+/** One page of `resources`, which are in order already. */
+export function listPage(
+  resources: readonly Resource[],
+  { request, kind, render }: {
+    readonly request: ApiRequest;
+    readonly kind: ResourceDescriptor;
+    readonly render: (resource: Resource) => JsonObject;
+  },
+): ApiAnswer {
+  const { query } = request;
+  const size = readSize(query.get("size"));
+  if (size === undefined) {
+    return problem({
+      status: 400,
+      title: TITLE,
+      detail: "Invalid page size",
+      violations: [{ path: "size", message: `must be a number from 0 to ${SIZE_MAX}` }],
+    });
+  }
+  const offset = readNumber(query.get("offset") ?? "0");
+  if (offset === undefined) {
+    const detail = `invalid offset: "${query.get("offset")}" is not a number`;
+    return problem({ status: 400, title: TITLE, detail });
+  }
+  const { keep, violations } = readFilters(query, kind);
+  if (violations.length > 0) {
+    return problem({ status: 400, title: TITLE, detail: "Resource is not valid", violations });
+  }
+  const matching = resources.filter(keep);
+  const end = size === 0 ? matching.length : offset + size;
+  return json({
+    total: matching.length,
+    items: matching.slice(offset, end).map(render),
+    next: end < matching.length ? nextUrl(request.url, end) : null,
+  });
+}
+
+/** 0 means everything on one page: seen with Kuma 2.13.10. */
+function readSize(given: string | null): number | undefined {
+  if (given === null || given === "") return SIZE_DEFAULT;
+  const size = readNumber(given);
+  return size !== undefined && size <= SIZE_MAX ? size : undefined;
+}
+
+function readNumber(given: string): number | undefined {
+  return /^\d{1,9}$/.test(given) ? Number(given) : undefined;
+}
+
+function nextUrl(url: string, offset: number): string {
+  const next = new URL(url);
+  next.searchParams.set("offset", String(offset));
+  next.searchParams.sort();
+  return next.href;
+}
+
+type Keep = (resource: Resource) => boolean;
+
+function readFilters(
+  query: URLSearchParams,
+  kind: ResourceDescriptor,
+): { readonly keep: Keep; readonly violations: readonly Violation[] } {
+  const tests: Keep[] = [];
+  const violations: Violation[] = [];
+  const part = query.get("name");
+  if (part) tests.push(({ name }) => name.includes(part));
+  for (const [key, value] of query) {
+    if (!key.startsWith("filter[")) continue;
+    const [, label, after] = /^filter\[labels\.([^\]]*)\](.*)$/.exec(key) ?? [];
+    if (label === undefined) {
+      violations.push({ path: key, message: "filters are only supported on labels" });
+    } else if (after !== "") {
+      violations.push({ path: key, message: "advanced filters are not supported" });
+    } else tests.push(({ labels }) => labels[label] === value);
+  }
+  if (kind.name === "Dataplane") {
+    for (const tag of query.getAll("tag")) tests.push(hasTagLike(tag));
+    const gateway = query.get("gateway");
+    if (gateway) {
+      const test = GATEWAY_TESTS.get(gateway);
+      if (test) tests.push(test);
+      else {
+        const message = `must be one of ${[...GATEWAY_TESTS.keys()].join(", ")}`;
+        violations.push({ path: "gateway", message });
+      }
+    }
+  }
+  return { keep: (resource) => tests.every((test) => test(resource)), violations };
+}
+
+const GATEWAY_TESTS: ReadonlyMap<string, Keep> = new Map([
+  ["true", (dataplane) => gatewayOf(dataplane) !== undefined],
+  ["false", (dataplane) => gatewayOf(dataplane) === undefined],
+  ["builtin", (dataplane) => gatewayOf(dataplane)?.["type"] === "BUILTIN"],
+  [
+    "delegated",
+    (dataplane) =>
+      (gatewayOf(dataplane)?.["type"] ?? (gatewayOf(dataplane) && "DELEGATED")) === "DELEGATED",
+  ],
+]);
+
+/** `tag=key:value` matches parts of both; one without a colon is ignored, as Kuma does. */
+function hasTagLike(wanted: string): Keep {
+  const colon = wanted.indexOf(":");
+  if (colon < 0) return () => true;
+  const [key, value] = [wanted.slice(0, colon), wanted.slice(colon + 1)];
+  return (dataplane) =>
+    tagPairs(dataplane).some(([k, v]) => k.includes(key) && String(v).includes(value));
+}
+
+function tagPairs(dataplane: Resource): readonly [string, Json][] {
+  const networking = dataplane.spec["networking"] as JsonObject | undefined;
+  const inbounds = (networking?.["inbound"] ?? []) as readonly JsonObject[];
+  const gateway = gatewayOf(dataplane);
+  return [...inbounds, ...(gateway ? [gateway] : [])]
+    .flatMap(({ tags }) => Object.entries((tags ?? {}) as JsonObject));
+}
+
+function gatewayOf(dataplane: Resource): JsonObject | undefined {
+  return (dataplane.spec["networking"] as JsonObject | undefined)?.["gateway"] as
+    | JsonObject
+    | undefined;
+}

@@ -1,0 +1,93 @@
+// What the REST API needs of the control plane around it.
+
+import type { KindTable } from "../core/kind_table.ts";
+import type { Receipt } from "../core/receipt.ts";
+import type { Draft, JsonObject, Resource, ResourceKey } from "../core/resource.ts";
+import type { Violation } from "../core/violation.ts";
+
+/** The read half of the store: memory only, and exactly what is durable. */
+export interface ResourceView {
+  readonly revision: number;
+  get(key: ResourceKey): Resource | undefined;
+  /** Sorted by mesh and name; `mesh` undefined: over all meshes. */
+  list(type: string, mesh?: string): readonly Resource[];
+}
+
+export type Kinds = Pick<KindTable, "all" | "byPlural">;
+
+export type ControlPlaneMode = "global" | "remote" | "standalone";
+
+export interface ControlPlane {
+  readonly mode: ControlPlaneMode;
+  /** A remote that has a global: it may write its own zone's kinds only. */
+  readonly federated: boolean;
+  /** "" at global. */
+  readonly zone: string;
+  readonly hostname: string;
+  readonly instanceId: string;
+  /** "" until it is known. */
+  readonly clusterId: string;
+  /** Ursa's own version. */
+  readonly version: string;
+  /** Effective configuration; secrets are masked on the way out. */
+  readonly config: JsonObject;
+}
+
+export interface ActorInfo {
+  readonly path: string;
+  /** Messages waiting. */
+  readonly mailbox: number;
+  readonly turns: number;
+  readonly restarts: number;
+  readonly state?: JsonObject;
+}
+
+/** Everything that a pure handler may look at. */
+export interface ApiView {
+  readonly kinds: Kinds;
+  readonly resources: ResourceView;
+  readonly control: ControlPlane;
+  actors(): readonly ActorInfo[];
+  /** Prometheus text format. */
+  metrics(): string;
+  ready(): boolean;
+}
+
+/** One write; the store's Op fits, and is fit by it. */
+export type WriteOp =
+  | { readonly op: "put"; readonly resource: Draft; readonly expected?: number }
+  | { readonly op: "delete"; readonly key: ResourceKey; readonly expected?: number };
+
+/** The answer to a write, after it is durable; the hub's WriteResult fits. */
+export type WriteAnswer =
+  | { readonly ok: true; readonly revision: number }
+  | {
+    readonly ok: false;
+    readonly reason: "conflict";
+    readonly expected: number;
+    readonly actual: number;
+  }
+  | { readonly ok: false; readonly reason: "invalid"; readonly violations: readonly Violation[] }
+  | { readonly ok: false; readonly reason: "unavailable"; readonly error: string };
+
+export interface AcceptGlobalAnswer {
+  readonly accepted: boolean;
+  /** What was accepted, or why nothing was: one sentence. */
+  readonly message: string;
+}
+
+/** What the server does on behalf of handlers. */
+export interface ApiPorts extends ApiView {
+  /** As soon as the receipt is complete, or as it stands when time or patience is over. */
+  awaitReceipt(
+    revision: number,
+    until: { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<Receipt | undefined>;
+  write(ops: readonly WriteOp[]): Promise<WriteAnswer>;
+  /** In a zone: takes the global that is connected now for the right one. */
+  acceptGlobal(): Promise<AcceptGlobalAnswer>;
+  /** Adds one to a counter of /metrics. */
+  count?(metric: string, labels: Readonly<Record<string, string>>): void;
+  /** A handler threw: a bug, for the log. */
+  report?(error: unknown): void;
+}

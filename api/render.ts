@@ -1,0 +1,66 @@
+// How a resource looks over REST: meta fields and spec in one flat object.
+
+import { DISPLAY_NAME_LABEL, NAMESPACE_LABEL, ZONE_LABEL } from "../core/names.ts";
+import type { JsonObject, Resource, ResourceDescriptor } from "../core/resource.ts";
+
+export function renderResource(resource: Resource, kind: ResourceDescriptor): JsonObject {
+  const kri = kriOf(resource, kind);
+  return { ...renderMeta(resource, kind, kind.name), ...(kri && { kri }), ...resource.spec };
+}
+
+/** A resource beside what is reported about it. Kuma leaves the KRI out here. */
+export function renderOverview(
+  resource: Resource,
+  kind: ResourceDescriptor,
+  { insight, insightKind }: {
+    readonly insight: Resource | undefined;
+    readonly insightKind: ResourceDescriptor;
+  },
+): JsonObject {
+  return {
+    ...renderMeta(resource, kind, `${kind.name}Overview`),
+    [fieldName(kind)]: resource.spec,
+    ...(insight && { [fieldName(insightKind)]: insight.spec }),
+  };
+}
+
+/** `kri_{short}_{mesh}_{zone}_{namespace}_{name}_{section}`; undefined for kinds without a short name. */
+export function kriOf(resource: Resource, kind: ResourceDescriptor): string | undefined {
+  if (!kind.shortName) return undefined;
+  const { labels } = resource;
+  const parts = [
+    kind.shortName,
+    resource.mesh,
+    labels[ZONE_LABEL] ?? "",
+    labels[NAMESPACE_LABEL] ?? "",
+    labels[DISPLAY_NAME_LABEL] ?? resource.name,
+    "",
+  ];
+  return `kri_${parts.join("_")}`;
+}
+
+/** "Traffic Permission" from "TrafficPermission", "Mesh HTTP Route" from "MeshHTTPRoute". */
+export function displayName(type: string): string {
+  return type.replace(/([a-z])([A-Z])/g, "$1 $2").replace(/([A-Z]+)([A-Z][a-z])/g, "$1 $2");
+}
+
+export function pluralDisplayName(type: string): string {
+  const name = displayName(type);
+  if (/(s|x|ch|sh)$/.test(name)) return `${name}es`;
+  return /[^aeiou]y$/.test(name) ? `${name.slice(0, -1)}ies` : `${name}s`;
+}
+
+function renderMeta(resource: Resource, kind: ResourceDescriptor, type: string): JsonObject {
+  return {
+    type,
+    ...(kind.scope === "Mesh" && { mesh: resource.mesh }),
+    name: resource.name,
+    creationTime: resource.creationTime,
+    modificationTime: resource.modificationTime,
+    ...(Object.keys(resource.labels).length > 0 && { labels: resource.labels }),
+  };
+}
+
+function fieldName(kind: ResourceDescriptor): string {
+  return kind.name.charAt(0).toLowerCase() + kind.name.slice(1);
+}

@@ -1,0 +1,281 @@
+// Create, read, update, delete: the same for every kind.
+
+import type { Draft, Resource, ResourceDescriptor, ResourceKey } from "../core/resource.ts";
+import { isAdmin } from "./access.ts";
+import { admit } from "./admission.ts";
+import { meshWarnings, permissionGoneWarnings, unknownFieldWarnings } from "./advice.ts";
+import { bodyFormat, parseBody } from "./body.ts";
+import { diff } from "./diff.ts";
+import {
+  answer,
+  type ApiAnswer,
+  type ApiOutcome,
+  type ApiRequest,
+  json,
+  text,
+} from "./exchange.ts";
+import { checkImmutable } from "./labels.ts";
+import { listPage } from "./listing.ts";
+import { checkDeletable, ownedBy } from "./ownership.ts";
+import { whyCopy, whyReadOnly } from "./permitted.ts";
+import type { ApiView } from "./ports.ts";
+import {
+  accessDenied,
+  badRequest,
+  invalid,
+  meshNotFound,
+  notAllowed,
+  notFound,
+  problem,
+  writeProblem,
+} from "./problem.ts";
+import { renderOverview, renderResource } from "./render.ts";
+
+const NOT_RETRIEVED = "Could not retrieve a resource";
+const NOT_PROCESSED = "Could not process a resource";
+const NOT_DELETED = "Could not delete a resource";
+
+/** What a call is about. `mesh` undefined: over all meshes. */
+export interface Target {
+  readonly kind: ResourceDescriptor;
+  readonly mesh?: string;
+  readonly name?: string;
+  readonly overview: boolean;
+}
+
+export function handleCollection(target: Target, request: ApiRequest, view: ApiView): ApiAnswer {
+  const { kind, mesh, overview } = target;
+  const refused = refuseRead(target, request, view);
+  if (refused) return refused;
+  const insightKind = overview ? insightKindOf(kind, view) : undefined;
+  return listPage(view.resources.list(kind.name, kind.scope === "Mesh" ? mesh : undefined), {
+    request,
+    kind,
+    render: (resource) => renderOne(resource, kind, { insightKind, view }),
+  });
+}
+
+export function handleItem(
+  target: Target & { readonly name: string },
+  request: ApiRequest,
+  view: ApiView,
+): ApiOutcome {
+  const { kind } = target;
+  const key = { type: kind.name, mesh: target.mesh ?? "", name: target.name };
+  switch (request.method) {
+    case "PUT":
+      return putItem(kind, key, { request, view });
+    case "DELETE":
+      return deleteItem(kind, key, { request, view });
+    default:
+      return answer(getItem(target, key, { request, view }));
+  }
+}
+
+/** The kind that reports about this one; undefined when there is none, and so no overview. */
+export function insightKindOf(
+  kind: ResourceDescriptor,
+  view: ApiView,
+): ResourceDescriptor | undefined {
+  return [...view.kinds.all()].find(({ insightOf }) => insightOf === kind.name);
+}
+
+interface Call {
+  readonly request: ApiRequest;
+  readonly view: ApiView;
+}
+
+function getItem(target: Target, key: ResourceKey, { request, view }: Call): ApiAnswer {
+  const { kind } = target;
+  const refused = refuseRead(target, request, view);
+  if (refused) return refused;
+  const format = request.query.get("format") ?? "universal";
+  if (format !== "universal") {
+    const message = `must be "universal", is "${format}"`;
+    return invalid(NOT_RETRIEVED, [{ path: "format", message }]);
+  }
+  const resource = view.resources.get(key);
+  if (!resource) return notFound(NOT_RETRIEVED);
+  const insightKind = target.overview ? insightKindOf(kind, view) : undefined;
+  return json(renderOne(resource, kind, { insightKind, view }), {
+    headers: { etag: etagOf(resource.version) },
+  });
+}
+
+function renderOne(
+  resource: Resource,
+  kind: ResourceDescriptor,
+  { insightKind, view }: {
+    readonly insightKind: ResourceDescriptor | undefined;
+    readonly view: ApiView;
+  },
+) {
+  if (!insightKind) return renderResource(resource, kind);
+  const { mesh, name } = resource;
+  const insight = view.resources.get({ type: insightKind.name, mesh, name });
+  return renderOverview(resource, kind, { insight, insightKind });
+}
+
+function putItem(kind: ResourceDescriptor, key: ResourceKey, { request, view }: Call): ApiOutcome {
+  const refused = refuseWrite(kind, key, { request, view });
+  if (refused) return answer(refused);
+  const format = bodyFormat(request.headers.get("content-type"));
+  if (!format) {
+    return answer(
+      text("415: Unsupported Media Type, send application/json or application/yaml", 415),
+    );
+  }
+  const body = parseBody(request.body, format);
+  if (!body.ok) return answer(badRequest(body.error));
+  const { control, resources } = view;
+  const existing = resources.get(key);
+  const admission = admit(kind, key, { body: body.value, control, isNew: !existing });
+  if (!admission.ok) {
+    return answer(
+      "error" in admission
+        ? badRequest(admission.error)
+        : invalid(NOT_PROCESSED, admission.violations),
+    );
+  }
+  const { draft, unknown } = admission;
+  const fixed = existing ? checkImmutable(existing.labels, draft.labels) : [];
+  if (fixed.length > 0) return answer(invalid("Could not update a resource", fixed));
+  const stale = checkMatch(request, existing);
+  if (stale) return answer(stale);
+  const warnings = [
+    ...unknownFieldWarnings(unknown),
+    ...(kind.name === "Mesh" ? meshWarnings(key.name, draft.spec, view) : []),
+  ];
+  return storeDraft(draft, { existing, warnings, dryRun: isDryRun(request) });
+}
+
+function storeDraft(
+  draft: Draft,
+  { existing, warnings, dryRun }: {
+    readonly existing: Resource | undefined;
+    readonly warnings: readonly string[];
+    readonly dryRun: boolean;
+  },
+): ApiOutcome {
+  const before = existing ? { labels: existing.labels, spec: existing.spec } : {};
+  const differences = diff(before, { labels: draft.labels, spec: draft.spec });
+  const result = !existing ? "created" : differences.length === 0 ? "unchanged" : "updated";
+  const said = warnings.length > 0 ? { warnings } : {};
+  if (dryRun) {
+    const steps = differences.map((step) => ({ ...step }));
+    return answer(json({ dryRun: true, result, diff: steps, ...said }));
+  }
+  if (existing && result === "unchanged") {
+    return answer(written(200, existing.version, { unchanged: true, ...said }));
+  }
+  return {
+    do: "write",
+    // Judged against this version: if another came first, the request is judged again.
+    ops: [{ op: "put", resource: draft, expected: existing?.version ?? 0 }],
+    then: (outcome) =>
+      outcome.ok
+        ? written(existing ? 200 : 201, outcome.revision, said)
+        : writeProblem(`Failed to ${existing ? "update" : "create"} a resource`, outcome),
+  };
+}
+
+function deleteItem(
+  kind: ResourceDescriptor,
+  key: ResourceKey,
+  { request, view }: Call,
+): ApiOutcome {
+  const refused = refuseWrite(kind, key, { request, view });
+  if (refused) return answer(refused);
+  const existing = view.resources.get(key);
+  if (!existing) return answer(notFound(NOT_DELETED));
+  const stale = checkMatch(request, existing);
+  if (stale) return answer(stale);
+  const kept = checkDeletable(existing, view.resources);
+  if (kept.length > 0) return answer(invalid(NOT_DELETED, kept));
+  const owned = ownedBy(existing, view);
+  const warnings = kind.name === "TrafficPermission"
+    ? permissionGoneWarnings(existing, view.resources)
+    : [];
+  const said = warnings.length > 0 ? { warnings } : {};
+  if (isDryRun(request)) {
+    const also = owned.map(({ type, name }) => `${type}/${name}`);
+    return answer(json({ dryRun: true, result: "deleted", also, ...said }));
+  }
+  return {
+    do: "write",
+    ops: [
+      { op: "delete", key, expected: existing.version },
+      ...owned.map((one) => ({ op: "delete" as const, key: one })),
+    ],
+    then: (outcome) =>
+      outcome.ok ? written(200, outcome.revision, said) : writeProblem(NOT_DELETED, outcome),
+  };
+}
+
+/** Kuma's tools read `warnings` only; the rest is ours, and ignored by them. */
+function written(
+  status: number,
+  revision: number,
+  more: { readonly warnings?: readonly string[]; readonly unchanged?: true },
+): ApiAnswer {
+  return json({ revision, ...more }, {
+    status,
+    headers: { "ursa-revision": String(revision), etag: etagOf(revision) },
+  });
+}
+
+function refuseRead(target: Target, request: ApiRequest, view: ApiView): ApiAnswer | null {
+  if (target.kind.adminOnly && !isAdmin(request)) return denyKind(target.kind);
+  return meshMissing(target.kind, target.mesh, view) && target.mesh !== undefined
+    ? meshNotFound(target.mesh)
+    : null;
+}
+
+function refuseWrite(
+  kind: ResourceDescriptor,
+  key: ResourceKey,
+  { request, view }: Call,
+): ApiAnswer | null {
+  const readOnly = whyReadOnly(kind, view.control) ??
+    whyCopy(view.resources.get(key), kind, view.control);
+  if (readOnly) return notAllowed(readOnly);
+  if (kind.adminOnly && !isAdmin(request)) return denyKind(kind);
+  return meshMissing(kind, key.mesh, view) ? meshNotFound(key.mesh) : null;
+}
+
+function meshMissing(kind: ResourceDescriptor, mesh: string | undefined, view: ApiView): boolean {
+  return kind.scope === "Mesh" && mesh !== undefined &&
+    !view.resources.get({ type: "Mesh", mesh: "", name: mesh });
+}
+
+function denyKind(kind: ResourceDescriptor): ApiAnswer {
+  return accessDenied(`the resource of type "${kind.name}"`);
+}
+
+/** `If-Match` names the version that the change was made from: stale ones are refused. */
+function checkMatch(request: ApiRequest, existing: Resource | undefined): ApiAnswer | null {
+  const wanted = request.headers.get("if-match");
+  if (wanted === null) return null;
+  const actual = existing ? etagOf(existing.version) : "none";
+  const tags = wanted.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+  const matches = tags.some((tag) =>
+    tag === "*" ? existing !== undefined : tag === actual || `"${tag}"` === actual
+  );
+  if (matches) return null;
+  return problem({
+    status: 412,
+    title: "Conflict",
+    detail: `If-Match is ${wanted}, and the version is ${actual}: read the resource again and ` +
+      "repeat the change",
+    headers: existing ? { etag: actual } : {},
+  });
+}
+
+function etagOf(version: number): string {
+  return `"${version}"`;
+}
+
+function isDryRun(request: ApiRequest): boolean {
+  const value = request.query.get("dry-run");
+  return value !== null && value !== "false";
+}

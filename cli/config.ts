@@ -1,0 +1,154 @@
+// From flags, environment and a YAML file to the configuration of a control plane.
+
+import { parseDocument } from "yaml";
+import { InvalidError } from "../core/errors.ts";
+import type { Violation } from "../core/violation.ts";
+import { nearest } from "../core/nearest.ts";
+import {
+  type ControlPlaneConfig,
+  fallbackOf,
+  flagOf,
+  isLoopback,
+  type Mode,
+  type SettingKey,
+  SETTINGS,
+  settingsOf,
+  variableOf,
+  wordOf,
+} from "./settings.ts";
+
+export interface Sources {
+  /** By word: `apiPort` for `--api-port`. */
+  readonly flags: Readonly<Record<string, string | boolean | undefined>>;
+  readonly env: (variable: string) => string | undefined;
+  /** The text of `--config FILE`. */
+  readonly file?: { readonly path: string; readonly text: string };
+}
+
+export interface Configured {
+  readonly config: ControlPlaneConfig;
+  /** What the operator should know before it runs. */
+  readonly warnings: readonly string[];
+}
+
+interface Given {
+  readonly text: string;
+  /** As the user wrote it: `--api-port`, `URSA_API_PORT`, `ursa.yaml: apiPort`. */
+  readonly where: string;
+}
+
+/** A flag beats its environment variable, that the file, that the default. All problems at once. */
+export function resolveConfig(mode: Mode, sources: Sources): Configured {
+  const violations: Violation[] = [];
+  const file = sources.file ? readFile(mode, sources.file, violations) : new Map<string, Given>();
+  const given = new Map<SettingKey, Given>();
+  for (const key of settingsOf(mode)) {
+    const found = fromFlags(key, sources) ?? fromEnvironment(key, sources) ?? file.get(key);
+    if (found) given.set(key, found);
+  }
+  const config = parseAll(mode, given, violations);
+  const warnings = checkExposure(config, given, violations);
+  if (violations.length > 0) throw new InvalidError(`Cannot start ${mode}`, violations);
+  return { config, warnings };
+}
+
+function fromFlags(key: SettingKey, { flags }: Sources): Given | undefined {
+  const value = flags[wordOf(key)];
+  return value === undefined ? undefined : { text: String(value), where: flagOf(key) };
+}
+
+function fromEnvironment(key: SettingKey, { env }: Sources): Given | undefined {
+  const value = env(variableOf(key));
+  return value === undefined ? undefined : { text: value, where: variableOf(key) };
+}
+
+function readFile(
+  mode: Mode,
+  file: { readonly path: string; readonly text: string },
+  violations: Violation[],
+): ReadonlyMap<string, Given> {
+  const document = parseDocument(file.text);
+  for (const error of document.errors) violations.push({ path: file.path, message: error.message });
+  const content: unknown = document.errors.length === 0 ? document.toJS() ?? {} : {};
+  const found = new Map<string, Given>();
+  if (typeof content !== "object" || content === null || Array.isArray(content)) {
+    violations.push({ path: file.path, message: "must be a YAML mapping of settings" });
+    return found;
+  }
+  const byWord = new Map(settingsOf(mode).map((key) => [wordOf(key), key]));
+  for (const [word, value] of Object.entries(content)) {
+    const where = `${file.path}: ${word}`;
+    const key = byWord.get(word);
+    if (!key) violations.push({ path: where, message: whyUnknown(word, mode) });
+    else if (isScalar(value)) found.set(key, { text: String(value), where });
+    else violations.push({ path: where, message: "must be one value, or a list of them" });
+  }
+  return found;
+}
+
+function isScalar(value: unknown): boolean {
+  return Array.isArray(value) ? value.every(isScalar) : value !== null && typeof value !== "object";
+}
+
+function whyUnknown(word: string, mode: Mode): string {
+  const all = Object.keys(SETTINGS) as SettingKey[];
+  const elsewhere = all.find((key) => wordOf(key) === word);
+  if (elsewhere) {
+    return `is a setting of ${SETTINGS[elsewhere].modes.join(" and ")}, not of ${mode}`;
+  }
+  const near = nearest(word, settingsOf(mode).map(wordOf));
+  return near ? `is not a setting; did you mean ${near}?` : "is not a setting";
+}
+
+function parseAll(
+  mode: Mode,
+  given: ReadonlyMap<SettingKey, Given>,
+  violations: Violation[],
+): ControlPlaneConfig {
+  const zone = given.get("zone")?.text ?? fallbackOf("zone", mode, "") ?? "";
+  const values: Record<string, unknown> = { mode, zone: "", global: null, globalCa: null };
+  for (const key of Object.keys(SETTINGS) as SettingKey[]) {
+    const { modes, required, parse } = SETTINGS[key];
+    const found = given.get(key);
+    const text = found?.text ?? fallbackOf(key, mode, zone);
+    if (text === undefined) {
+      if (required && modes.includes(mode)) {
+        violations.push({ path: flagOf(key), message: `is needed by ${mode}` });
+      }
+      continue;
+    }
+    const parsed = parse(text);
+    if ("value" in parsed) values[key] = parsed.value;
+    else violations.push({ path: found?.where ?? flagOf(key), message: parsed.error });
+  }
+  return values as unknown as ControlPlaneConfig;
+}
+
+/** Whoever reaches the ports of a control plane that asks for no proof may do anything. */
+function checkExposure(
+  config: ControlPlaneConfig,
+  given: ReadonlyMap<SettingKey, Given>,
+  violations: Violation[],
+): readonly string[] {
+  const warnings: string[] = [];
+  if (config.global?.startsWith("grpc:")) {
+    warnings.push(
+      "The connection to global is not encrypted, and global is not verified (grpc://)",
+    );
+  }
+  if (config.kdsPlaintext) warnings.push("Zones connect without TLS (--kds-plaintext)");
+  if (config.bind === undefined || isLoopback(config.bind)) return warnings;
+  const key = config.mode === "global" ? "zoneAuth" : "dpAuth";
+  const who = config.mode === "global" ? "zone" : "dataplane";
+  if (!given.has(key)) {
+    violations.push({
+      path: given.get("bind")?.where ?? flagOf("bind"),
+      message: `${config.bind} can be reached from other machines, and no ${who} would have to ` +
+        `prove who it is; say ${flagOf(key)} none if that is meant`,
+    });
+  }
+  warnings.push(
+    `Anybody who reaches ${config.bind} can join as a ${who} and change the mesh through the REST API`,
+  );
+  return warnings;
+}

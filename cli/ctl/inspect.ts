@@ -1,0 +1,56 @@
+// `ctl inspect` and `ctl debug actors`.
+
+import { stringify } from "yaml";
+import type { JsonObject } from "../../core/resource.ts";
+import { renderTable } from "../output.ts";
+import { INSPECT_COLUMNS } from "./columns.ts";
+import { list } from "./get.ts";
+import { ask, type Session } from "./session.ts";
+import { kindOf } from "./words.ts";
+
+export interface InspectOptions {
+  readonly output: "table" | "yaml" | "json";
+  readonly headers: boolean;
+  readonly allMeshes?: boolean;
+}
+
+export async function inspect(
+  session: Session,
+  type: string,
+  { output, headers, allMeshes = false }: InspectOptions,
+): Promise<void> {
+  const kind = kindOf(type, session.io.kinds);
+  const { items, envelope } = await list(session, kind, { allMeshes, suffix: "/_overview" });
+  const columns = INSPECT_COLUMNS[kind.name] ?? [];
+  print(session, { value: envelope, output }, () =>
+    renderTable(
+      columns.map(({ header }) => header),
+      items.map((item) => columns.map(({ cell }) => cell(item, session.io.nowMs()))),
+      { noHeaders: !headers },
+    ));
+}
+
+export async function debugActors(
+  session: Session,
+  { output, headers }: InspectOptions,
+): Promise<void> {
+  const { json } = await ask(session, { path: "/debug/actors", what: "list the actors" });
+  const actors = (json["items"] ?? []) as readonly JsonObject[];
+  print(session, { value: json, output }, () =>
+    renderTable(
+      ["PATH", "MAILBOX", "TURNS", "RESTARTS"],
+      actors.map(({ path, mailbox, turns, restarts }) =>
+        [path, mailbox, turns, restarts].map(String)
+      ),
+      { noHeaders: !headers },
+    ));
+}
+
+function print(
+  { io }: Session,
+  { value, output }: { readonly value: JsonObject; readonly output: InspectOptions["output"] },
+  table: () => string,
+): void {
+  if (output === "json") io.out(`${JSON.stringify(value, null, 2)}\n`);
+  else io.out(output === "yaml" ? stringify(value) : table());
+}

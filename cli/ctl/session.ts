@@ -1,0 +1,83 @@
+// One invocation of ctl: which control plane it talks to, in which mesh, and how refusals read.
+
+import type { JsonObject } from "../../core/resource.ts";
+import { coordinatesOf, loadContexts } from "../contexts.ts";
+import type { HttpAnswer, HttpClient } from "../io/http.ts";
+import { CommandError, EXIT } from "../output.ts";
+import type { CtlIo } from "./io.ts";
+import { durationMs } from "./words.ts";
+
+const ADDRESS_DEFAULT = "http://localhost:5681";
+
+/** The options that every command knows. */
+export interface GlobalOptions {
+  readonly address?: string;
+  readonly context?: string;
+  readonly mesh?: string;
+  readonly apiTimeout?: string;
+}
+
+export interface Session {
+  readonly io: CtlIo;
+  readonly http: HttpClient;
+  readonly mesh: string;
+}
+
+/** Flag before variable before context before default. */
+export async function openSession(io: CtlIo, options: GlobalOptions): Promise<Session> {
+  const contexts = await loadContexts(io.contexts);
+  const asked = options.context ?? io.env("URSA_CONTEXT");
+  const name = asked ?? contexts.currentContext;
+  const known = name === undefined ? undefined : coordinatesOf(contexts, name);
+  if (asked !== undefined && !known) {
+    throw new CommandError(
+      `There is no context "${name}" in ${io.contexts.path}: ` +
+        "see `ursa ctl config control-planes list`",
+      EXIT.usage,
+    );
+  }
+  const address = options.address ?? (options.context ? known?.url : undefined) ??
+    io.env("URSA_ADDRESS") ?? known?.url ?? ADDRESS_DEFAULT;
+  if (!/^https?:\/\//.test(address) || !URL.canParse(address)) {
+    throw new CommandError(`"${address}" is not an http:// or https:// address`, EXIT.usage);
+  }
+  const apiTimeout = options.apiTimeout ?? io.env("URSA_API_TIMEOUT") ?? "1m";
+  return {
+    io,
+    http: io.http(address, { timeoutMs: durationMs(apiTimeout, "--api-timeout") }),
+    mesh: options.mesh ?? io.env("URSA_MESH") ?? known?.mesh ?? "default",
+  };
+}
+
+/** The JSON of an answer, or a CommandError that says what was tried, and what is wrong. */
+export async function ask(
+  { http }: Session,
+  { method = "GET", path, body, what }: {
+    readonly method?: string;
+    readonly path: string;
+    readonly body?: JsonObject;
+    /** What is being tried: `apply TrafficRoute "split"`. */
+    readonly what: string;
+  },
+): Promise<{ readonly status: number; readonly json: JsonObject }> {
+  const answer = await http.request(method, path, body);
+  if (answer.status < 300 && answer.json) return { status: answer.status, json: answer.json };
+  throw new CommandError(`Cannot ${what}: ${refusalText(answer, http.address)}`);
+}
+
+export function refusalText({ status, text, json }: HttpAnswer, address: string): string {
+  if (!json || typeof json["title"] !== "string") {
+    const said = text.trim().split("\n")[0]?.slice(0, 200) ?? "";
+    return `${address} answered ${status}${said && ` (${said})`}: is it a control plane?`;
+  }
+  const detail = String(json["detail"] ?? json["details"] ?? "").trim();
+  const found = json["invalid_parameters"];
+  const lines = Array.isArray(found)
+    ? found.map((one) => `\n  ${(one as JsonObject)["field"]}: ${(one as JsonObject)["reason"]}`)
+    : [];
+  return `${json["title"]}: ${detail}${lines.join("")}`;
+}
+
+export function segment(name: string): string {
+  return encodeURIComponent(name);
+}

@@ -1,0 +1,352 @@
+// The composition root of a control plane: opens what it needs, starts its tree, listens, and ends it.
+
+import type { ReceiptsState } from "../actors/receipts/receipts.ts";
+import { receiptOf } from "../actors/receipts/receipts.ts";
+import { RECEIPTS, type ReceiptsMsg } from "../actors/receipts/messages.ts";
+import { HUB, type WriteResult } from "../actors/hub/messages.ts";
+import { admitInZone, deriveInZone } from "../actors/hub/zone_rules.ts";
+import { onlyInMeshes } from "../actors/hub/batch.ts";
+import type { HubArgs } from "../actors/hub/hub.ts";
+import type { PortResult } from "../actors/runtime/actor.ts";
+import { startSystem, type System } from "../actors/runtime/io/pump.ts";
+import type { Port } from "../actors/runtime/kernel.ts";
+import type { Tree } from "../actors/runtime/tree.ts";
+import { globalTree, zoneTree } from "../actors/tree.ts";
+import type { ApiPorts } from "../api/ports.ts";
+import { serveApi } from "../api/io/server.ts";
+import type { KindTable } from "../core/kind_table.ts";
+import type { Receipt } from "../core/receipt.ts";
+import type { JsonObject } from "../core/resource.ts";
+import { globalToZone } from "../kds/direction.ts";
+import { signerPort } from "../identity/io/signer.ts";
+import {
+  ensureServerCertificate,
+  type ServerCertificate,
+} from "../identity/io/server_certificate.ts";
+import { POLICIES } from "../policies/registry.gen.ts";
+import { acquireDataDir } from "../store/io/data_dir.ts";
+import { openKvStore } from "../store/io/deno_kv.ts";
+import { openMemoryStore } from "../store/memory.ts";
+import type { Op, Store } from "../store/store.ts";
+import type { Configured } from "./config.ts";
+import { ensureDefaults } from "./defaults.ts";
+import { everyKind } from "./kinds.ts";
+import { type Log, openLog } from "./log.ts";
+import { Metrics } from "./metrics.ts";
+import { type LatePort, latePort } from "./late_port.ts";
+import {
+  dialGlobal,
+  hostText,
+  listenDns,
+  listenDp,
+  type Listening,
+  listenKds,
+  named,
+} from "./listen.ts";
+import type { ControlPlaneConfig } from "./settings.ts";
+import { VERSION } from "./version.ts";
+import { KUMA_VERSION } from "../core/kuma.ts";
+
+/** What every part of the composition is given. */
+export interface Parts {
+  readonly config: ControlPlaneConfig;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly kinds: KindTable;
+  readonly store: Store;
+  readonly certificate: ServerCertificate;
+  readonly instanceId: string;
+}
+
+/** Runs until SIGTERM or SIGINT; rejects when it cannot start. */
+export async function runControlPlane({ config, warnings }: Configured): Promise<void> {
+  const log = openLog({ level: config.logLevel, format: config.logFormat });
+  for (const warning of warnings) log("warn", warning);
+  const data = await acquireDataDir(config.data);
+  const open: Listening[] = [];
+  try {
+    const parts = await prepare(config, log);
+    const { system, late, failed } = start(parts);
+    open.push({ close: () => stop(system, parts.store) });
+    await ensureDefaults(parts, (ops) => write(system, ops, "defaults"));
+    const ready: Record<string, string> = {};
+    for (const listen of listenersOf(parts, system, late)) {
+      const listening = await listen();
+      open.push(listening);
+      if (listening.name && listening.url) ready[listening.name] = listening.url;
+    }
+    const { api, ...others } = ready;
+    console.log(JSON.stringify({ ready: { api, ...others } }));
+    log("info", "ready", { ...ready, mode: config.mode, zone: config.zone });
+    const reason = await Promise.race([ended(), failed]);
+    log("info", "stopping", { reason });
+  } finally {
+    for (const listening of open.reverse()) await listening.close();
+    data.release();
+  }
+}
+
+async function prepare(config: ControlPlaneConfig, log: Log): Promise<Parts> {
+  const store = config.store === "memory"
+    ? openMemoryStore()
+    : await openKvStore(`${config.data}/store.kv`);
+  const certificate = await ensureServerCertificate({
+    dir: config.data,
+    hosts: [...new Set(["localhost", "127.0.0.1", "::1", config.bind])],
+  });
+  if (certificate.origin === "replaced") {
+    log("warn", "new server certificate: proxies and zones must be given it as their root", {
+      file: certificate.certFile,
+      fingerprint: certificate.fingerprint,
+      why: "the former did not cover --bind, was about to expire, or could not be read",
+    });
+  }
+  return {
+    config,
+    log,
+    metrics: new Metrics(),
+    kinds: everyKind(),
+    store,
+    certificate,
+    instanceId: `${config.zone || config.mode}-${crypto.randomUUID().slice(0, 8)}`,
+  };
+}
+
+/** Edges that need the actors to be there first. */
+export interface LatePorts {
+  readonly xds: LatePort;
+  readonly dns: LatePort;
+  readonly kds: LatePort;
+}
+
+interface Started {
+  readonly system: System;
+  readonly late: LatePorts;
+  /** Resolves with the reason when the tree gave up. */
+  readonly failed: Promise<string>;
+}
+
+function start(parts: Parts): Started {
+  const { log, metrics, store } = parts;
+  let fail: (reason: string) => void = () => {};
+  const failed = new Promise<string>((resolve) => {
+    fail = resolve;
+  });
+  const late: LatePorts = { xds: latePort(), dns: latePort(), kds: latePort() };
+  const system = startSystem({
+    seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
+    tree: treeOf(parts),
+    ports: {
+      store: storePort(store),
+      signer: signerPort(),
+      xds: late.xds.port,
+      dns: late.dns.port,
+      kds: late.kds.port,
+    },
+    log,
+    count: (metric, by, labels) => metrics.count(metric, labels, by),
+    fatal: (reason) => {
+      log("error", "a permanent part crashed too often; the process ends", { reason });
+      Deno.exitCode = 1;
+      fail(reason);
+    },
+  });
+  return { system, late, failed };
+}
+
+function treeOf(parts: Parts): Tree {
+  const { config, kinds, store, instanceId } = parts;
+  const policies = POLICIES.map(({ resource }) => resource.name);
+  const descriptors = kinds.all();
+  const types = descriptors.map(({ name }) => name);
+  const common = { reader: store, types, receipts: RECEIPTS } as const;
+  if (config.mode === "global") {
+    const hub: HubArgs = {
+      ...common,
+      admit: onlyInMeshes(policies, (draft) => draft),
+      derive: () => null,
+      meshes: null,
+    };
+    return globalTree({
+      hub,
+      identity: { mayCreateCas: true },
+      global: {
+        descriptors,
+        newClusterId: crypto.randomUUID(),
+        instance: instanceId,
+        version: KUMA_VERSION,
+        receipts: RECEIPTS,
+      },
+      zoneTypes: globalToZone(descriptors).map(({ name }) => name),
+    });
+  }
+  const { zone } = config;
+  const hub: HubArgs = {
+    ...common,
+    // What global sends arrives in no order of types.
+    admit: onlyInMeshes(
+      config.global === null ? ["Dataplane", ...policies] : ["Dataplane"],
+      admitInZone(zone),
+    ),
+    derive: deriveInZone({ zone, cidr: config.vipRange, graceMs: config.vipGraceMs }),
+    meshes: { zone, policies },
+  };
+  return zoneTree({
+    hub,
+    identity: { mayCreateCas: config.global === null },
+    proxies: {
+      kinds,
+      zone,
+      settings: {
+        instanceId,
+        vipPort: config.vipPort,
+        deregistrationDelayMs: config.deregistrationDelayMs,
+      },
+    },
+    dns: {},
+    ...(config.global !== null && {
+      uplink: {
+        zone,
+        descriptors,
+        version: KUMA_VERSION,
+        instance: instanceId,
+        config: JSON.stringify(peerConfig(config)),
+      },
+    }),
+  });
+}
+
+/** What Kuma reads of a zone's configuration: kuma@v2.13.10:pkg/envoy/admin. */
+function peerConfig({ zone, global }: ControlPlaneConfig): JsonObject {
+  return {
+    mode: "zone",
+    store: { type: "memory" },
+    multizone: { zone: { name: zone, globalAddress: global } },
+  };
+}
+
+/** The hub's commands to the store. */
+function storePort(store: Store): Port {
+  return (command, _from, answer) => {
+    const { ops } = command as { readonly ops: readonly Op[] };
+    store.commit(ops, Date.now()).then(
+      (value) => answer({ ok: true, value }),
+      (error): void => answer(failure(error)),
+    );
+  };
+}
+
+function failure(error: unknown): PortResult {
+  return {
+    ok: false,
+    error: error instanceof Error ? error.message : String(error),
+    retryable: true,
+  };
+}
+
+export function write(system: System, ops: readonly Op[], by: string): Promise<WriteResult> {
+  return system.ask<WriteResult>(
+    HUB,
+    (reply) => ({ tag: "write", ops, by, reply }) as never,
+    30_000,
+  );
+}
+
+function listenersOf(parts: Parts, system: System, late: LatePorts): (() => Promise<Listening>)[] {
+  const { config } = parts;
+  // Last: when it answers, `/ready` too, everything else does.
+  const api = () => listenApi(parts, system);
+  if (config.mode === "global") return [() => listenKds(parts, system, late.kds), api];
+  return [
+    () => listenDns(parts, late.dns),
+    () => listenDp(parts, system, late.xds),
+    ...(config.global !== null ? [() => dialGlobal(parts, system, late.kds)] : []),
+    api,
+  ];
+}
+
+function listenApi(parts: Parts, system: System): Promise<Listening> {
+  const { config } = parts;
+  return named("--api-port", config.apiPort, () => {
+    const server = serveApi(
+      { hostname: config.bind, port: config.apiPort },
+      apiPorts(parts, system),
+    );
+    const url = `http://${hostText(config.bind)}:${server.port}`;
+    return { name: "api", url, close: () => server.close() };
+  });
+}
+
+function apiPorts(parts: Parts, system: System): ApiPorts {
+  const { config, kinds, store, metrics, instanceId } = parts;
+  const clusterId = () => {
+    const spec = store.get({ type: "Config", mesh: "", name: "kuma-cluster-id" })?.spec;
+    return typeof spec?.["config"] === "string" ? spec["config"] : "";
+  };
+  return {
+    kinds,
+    resources: store,
+    control: {
+      mode: config.mode,
+      federated: config.global !== null,
+      zone: config.zone,
+      hostname: config.bind,
+      instanceId,
+      get clusterId() {
+        return clusterId();
+      },
+      version: VERSION,
+      config: config as unknown as JsonObject,
+    },
+    actors: () =>
+      system.kernel.actors().map(({ path, depth, turns, restarts, summary }) => ({
+        path,
+        mailbox: depth,
+        turns,
+        restarts,
+        state: summary,
+      })),
+    metrics: () => metrics.render(),
+    ready: () => true,
+    awaitReceipt: (revision, until) => awaitReceipt(system, revision, until),
+    write: (ops) => write(system, ops, "rest"),
+    acceptGlobal: () =>
+      system.ask("uplink", (reply) => ({ tag: "accept_global", reply }) as never, 10_000),
+    count: (metric, labels) => metrics.count(metric, labels),
+  };
+}
+
+async function awaitReceipt(
+  system: System,
+  revision: number,
+  { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
+): Promise<Receipt | undefined> {
+  const now = () => receiptOf(system.kernel.peek(RECEIPTS) as ReceiptsState | undefined, revision);
+  if (waitMs === 0) return now();
+  const complete = system.ask<Receipt | undefined>(
+    RECEIPTS,
+    (reply): ReceiptsMsg => ({ tag: "await_receipt", revision, reply }),
+    waitMs,
+  ).catch(now);
+  const { promise: closing, resolve } = Promise.withResolvers<Receipt | undefined>();
+  const close = () => resolve(now());
+  signal.addEventListener("abort", close);
+  return await Promise.race([complete, closing]).finally(() =>
+    signal.removeEventListener("abort", close)
+  );
+}
+
+/** The first signal to end. */
+function ended(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      Deno.addSignalListener(signal, () => resolve(signal));
+    }
+  });
+}
+
+/** What was acknowledged is on disk already; what is under way gets there. */
+async function stop(system: System, store: Store): Promise<void> {
+  system.stop();
+  await store.close();
+}

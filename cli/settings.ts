@@ -1,0 +1,347 @@
+// Every setting of a control plane: its flag, environment variable and YAML key come from one row.
+
+import ipaddr from "ipaddr.js";
+import type { LogLevel } from "../actors/runtime/actor.ts";
+import { isResourceName } from "../core/names.ts";
+
+export type Mode = "global" | "remote" | "standalone";
+
+/** What a control plane runs with. Fields of other modes hold their defaults and are not looked at. */
+export interface ControlPlaneConfig {
+  readonly mode: Mode;
+  /** Name of the own zone; "" on global. */
+  readonly zone: string;
+  /** grpcs:// or grpc:// address of global; null unless the mode is remote. */
+  readonly global: string | null;
+  /** PEM file that the certificate of global must chain to; null: the system's roots. */
+  readonly globalCa: string | null;
+  readonly store: "kv" | "memory";
+  readonly data: string;
+  /** An IP address; the ports below listen on it. Port 0: any free one. */
+  readonly bind: string;
+  readonly apiPort: number;
+  readonly dpPort: number;
+  readonly kdsPort: number;
+  /** Zones reach global without TLS. */
+  readonly kdsPlaintext: boolean;
+  readonly dnsPort: number;
+  /** `ADDRESS:PORT` of the resolvers that get other names; none: such queries are refused. */
+  readonly dnsUpstream: readonly string[];
+  readonly vipRange: string;
+  readonly vipPort: number;
+  readonly vipGraceMs: number;
+  readonly dpAuth: "none";
+  readonly zoneAuth: "none";
+  readonly deregistrationDelayMs: number;
+  readonly logLevel: LogLevel;
+  readonly logFormat: "logfmt" | "json";
+}
+
+export type SettingKey = Exclude<keyof ControlPlaneConfig, "mode">;
+
+type Parsed<T> = { readonly value: T } | { readonly error: string };
+
+export interface Setting<Value = unknown> {
+  /** Placeholder in the help; absent: a switch. */
+  readonly argument?: string;
+  /** Heading in the help. */
+  readonly group: "Identity" | "Storage" | "Listening" | "Names" | "Admission" | "Logging";
+  readonly help: string;
+  readonly modes: readonly Mode[];
+  /** As a user would write it; absent: none. */
+  readonly fallback?: string | ((mode: Mode, zone: string) => string);
+  /** Missing is an error. */
+  readonly required?: true;
+  readonly parse: (text: string) => Parsed<Value>;
+}
+
+const EVERY: readonly Mode[] = ["global", "remote", "standalone"];
+const ZONES: readonly Mode[] = ["remote", "standalone"];
+
+/** In the order of the help. */
+export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[K]> } = {
+  zone: {
+    argument: "NAME",
+    group: "Identity",
+    help: "name of this zone",
+    modes: ZONES,
+    required: true,
+    parse: zoneName,
+  },
+  global: {
+    argument: "URL",
+    group: "Identity",
+    help: "where global is, as grpcs://HOST:PORT; grpc:// goes without TLS",
+    modes: ["remote"],
+    required: true,
+    parse: globalUrl,
+  },
+  globalCa: {
+    argument: "FILE",
+    group: "Identity",
+    help: "PEM file with the root of global's certificate; without it, the system's roots",
+    modes: ["remote"],
+    parse: nonEmpty,
+  },
+  store: {
+    argument: "KIND",
+    group: "Storage",
+    help: "kv keeps everything in the data folder, memory only the certificates",
+    modes: EVERY,
+    fallback: "kv",
+    parse: oneOf(["kv", "memory"]),
+  },
+  data: {
+    argument: "DIR",
+    group: "Storage",
+    help: "data folder, for one process at a time",
+    modes: EVERY,
+    fallback: (mode, zone) => mode === "remote" ? `.ursa/zones/${zone}` : `.ursa/${mode}`,
+    parse: nonEmpty,
+  },
+  bind: {
+    argument: "ADDRESS",
+    group: "Listening",
+    help: "IP address to listen on",
+    modes: EVERY,
+    fallback: "127.0.0.1",
+    parse: ipAddress,
+  },
+  apiPort: {
+    argument: "PORT",
+    group: "Listening",
+    help: "REST API; 0 here and below means any free port",
+    modes: EVERY,
+    fallback: "5681",
+    parse: port(0),
+  },
+  dpPort: {
+    argument: "PORT",
+    group: "Listening",
+    help: "dataplanes: bootstrap and xDS",
+    modes: ZONES,
+    fallback: "5678",
+    parse: port(0),
+  },
+  kdsPort: {
+    argument: "PORT",
+    group: "Listening",
+    help: "zones",
+    modes: ["global"],
+    fallback: "5685",
+    parse: port(0),
+  },
+  kdsPlaintext: {
+    group: "Listening",
+    help: "let zones connect without TLS",
+    modes: ["global"],
+    fallback: "false",
+    parse: onOrOff,
+  },
+  dnsPort: {
+    argument: "PORT",
+    group: "Listening",
+    help: "DNS, over UDP and TCP",
+    modes: ZONES,
+    fallback: "5653",
+    parse: port(0),
+  },
+  dnsUpstream: {
+    argument: "LIST",
+    group: "Names",
+    help: "resolvers for names outside the mesh, as ADDRESS[:PORT],…; none: such names are refused",
+    modes: ZONES,
+    fallback: "",
+    parse: resolvers,
+  },
+  vipRange: {
+    argument: "CIDR",
+    group: "Names",
+    help: "virtual IPs are taken from this range",
+    modes: ZONES,
+    fallback: "240.0.0.0/4",
+    parse: ipRange,
+  },
+  vipPort: {
+    argument: "PORT",
+    group: "Names",
+    help: "port of a virtual IP that reaches its service on whatever port that listens",
+    modes: ZONES,
+    fallback: "80",
+    parse: port(1),
+  },
+  vipGraceMs: {
+    argument: "DURATION",
+    group: "Names",
+    help: "a service that is gone keeps its virtual IP for this long",
+    modes: ZONES,
+    fallback: "1h",
+    parse: duration,
+  },
+  dpAuth: {
+    argument: "HOW",
+    group: "Admission",
+    help: "how dataplanes prove who they are; off loopback, none must be asked for by name",
+    modes: ZONES,
+    fallback: "none",
+    parse: authentication,
+  },
+  zoneAuth: {
+    argument: "HOW",
+    group: "Admission",
+    help: "how zones prove who they are; off loopback, none must be asked for by name",
+    modes: ["global"],
+    fallback: "none",
+    parse: authentication,
+  },
+  deregistrationDelayMs: {
+    argument: "DURATION",
+    group: "Admission",
+    help: "a proxy whose last stream ended stays registered for this long",
+    modes: ZONES,
+    fallback: "10s",
+    parse: duration,
+  },
+  logLevel: {
+    argument: "LEVEL",
+    group: "Logging",
+    help: "debug, info, warn or error",
+    modes: EVERY,
+    fallback: "info",
+    parse: oneOf(["debug", "info", "warn", "error"]),
+  },
+  logFormat: {
+    argument: "FORMAT",
+    group: "Logging",
+    help: "logfmt or json, on stderr",
+    modes: EVERY,
+    fallback: "logfmt",
+    parse: oneOf(["logfmt", "json"]),
+  },
+};
+
+/** A setting as users name it: durations lose their unit. Also its YAML key. */
+export function wordOf(key: SettingKey): string {
+  return key.replace(/Ms$/, "");
+}
+
+export function flagOf(key: SettingKey): string {
+  return `--${kebab(wordOf(key))}`;
+}
+
+export function variableOf(key: SettingKey): string {
+  return `URSA_${kebab(wordOf(key)).replaceAll("-", "_").toUpperCase()}`;
+}
+
+export function settingsOf(mode: Mode): readonly SettingKey[] {
+  const keys = Object.keys(SETTINGS) as SettingKey[];
+  return keys.filter((key) => SETTINGS[key].modes.includes(mode));
+}
+
+/** What holds when nobody says anything; undefined: nothing does. */
+export function fallbackOf(key: SettingKey, mode: Mode, zone: string): string | undefined {
+  if (key === "zone" && mode === "standalone") return "default";
+  const { fallback } = SETTINGS[key];
+  return typeof fallback === "function" ? fallback(mode, zone) : fallback;
+}
+
+/** True for addresses that no other machine can reach. */
+export function isLoopback(address: string): boolean {
+  return ipaddr.process(address).range() === "loopback";
+}
+
+function kebab(word: string): string {
+  return word.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function nonEmpty(text: string): Parsed<string> {
+  return text === "" ? { error: "must not be empty" } : { value: text };
+}
+
+function oneOf<const T extends string>(words: readonly T[]): (text: string) => Parsed<T> {
+  return (text) => {
+    const value = words.find((word) => word === text);
+    return value === undefined
+      ? { error: `must be one of ${words.join(", ")}, is ${JSON.stringify(text)}` }
+      : { value };
+  };
+}
+
+function onOrOff(text: string): Parsed<boolean> {
+  const parsed = oneOf(["true", "false"])(text);
+  return "error" in parsed ? parsed : { value: parsed.value === "true" };
+}
+
+function port(least: 0 | 1): (text: string) => Parsed<number> {
+  return (text) => {
+    const value = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
+    return value >= least && value <= 65_535
+      ? { value }
+      : { error: `must be a port from ${least} to 65535, is ${JSON.stringify(text)}` };
+  };
+}
+
+/** Go's notation, since that is what the durations in Kuma's resources look like. */
+function duration(text: string): Parsed<number> {
+  const units: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+  const isDuration = /^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text);
+  if (!isDuration && text !== "0") {
+    return { error: `must be a duration such as 500ms, 10s or 1h30m, is ${JSON.stringify(text)}` };
+  }
+  const terms = [...text.matchAll(/([\d.]+)(ms|s|m|h)/g)];
+  return { value: terms.reduce((sum, [, count, unit]) => sum + Number(count) * units[unit!]!, 0) };
+}
+
+function zoneName(text: string): Parsed<string> {
+  return isResourceName(text)
+    ? { value: text }
+    : { error: `must be lower-case letters, digits, - and ., is ${JSON.stringify(text)}` };
+}
+
+function globalUrl(text: string): Parsed<string> {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const wellFormed = url !== null && ["grpcs:", "grpc:"].includes(url.protocol) &&
+    url.host !== "" && ["", "/"].includes(url.pathname) && url.search === "";
+  if (!wellFormed) return { error: `must be grpcs://HOST:PORT, is ${JSON.stringify(text)}` };
+  return { value: `${url.protocol}//${url.port === "" ? `${url.host}:5685` : url.host}` };
+}
+
+function ipAddress(text: string): Parsed<string> {
+  return ipaddr.isValid(text) && isWhole(text)
+    ? { value: text }
+    : { error: `must be an IP address, is ${JSON.stringify(text)}` };
+}
+
+/** ipaddr.js also takes `127.1`, which not everything behind us does. */
+function isWhole(address: string): boolean {
+  return address.includes(":") || address.split(".").length === 4;
+}
+
+function ipRange(text: string): Parsed<string> {
+  return ipaddr.isValidCIDR(text)
+    ? { value: text }
+    : { error: `must be a range such as 240.0.0.0/4, is ${JSON.stringify(text)}` };
+}
+
+function resolvers(text: string): Parsed<readonly string[]> {
+  const list = text.split(",").map((it) => it.trim()).filter((it) => it !== "");
+  const value = list.map(withPort);
+  const wrong = list.filter((_, i) => value[i] === null);
+  return wrong.length === 0
+    ? { value: value as string[] }
+    : { error: `must be a list of ADDRESS[:PORT], has ${JSON.stringify(wrong[0])}` };
+}
+
+/** `9.9.9.9` → `9.9.9.9:53`, `[::1]:5353` as it is; null when it is neither. */
+function withPort(text: string): string | null {
+  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
+  const address = match?.[1] ?? match?.[2] ?? text;
+  if (!ipaddr.isValid(address) || !isWhole(address)) return null;
+  return `${address.includes(":") ? `[${address}]` : address}:${match?.[3] ?? 53}`;
+}
+
+/** Tokens have a word already, so that nobody who asks for them gets none. */
+function authentication(text: string): Parsed<"none"> {
+  if (text === "token") return { error: "tokens are not supported yet; only none is" };
+  return oneOf(["none"])(text);
+}

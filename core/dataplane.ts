@@ -1,0 +1,214 @@
+// The Dataplane: one proxy and the workload behind it.
+
+import { isUnspecified } from "./address.ts";
+import {
+  bool,
+  type Check,
+  type Fields,
+  hostIp,
+  integerOf,
+  isObject,
+  join,
+  keyed,
+  list,
+  listenIp,
+  noEffect,
+  nonEmptyText,
+  object,
+  oneOf,
+  optionalPort,
+  port,
+  type Report,
+  serviceTags,
+  show,
+  text,
+  violationsOf,
+} from "./shape.ts";
+import { PROTOCOL_TAG, type Tags } from "./tags.ts";
+import type { Violation } from "./violation.ts";
+
+/** kuma.mesh.v1alpha1.Dataplane in JSON. */
+export interface DataplaneSpec {
+  readonly networking: {
+    readonly address: string;
+    readonly advertisedAddress?: string;
+    readonly admin?: { readonly port?: number };
+    readonly inbound?: readonly Inbound[];
+    readonly outbound?: readonly Outbound[];
+    readonly gateway?: { readonly type?: "DELEGATED" | "BUILTIN"; readonly tags: Tags };
+    readonly transparentProxying?: TransparentProxying;
+  };
+}
+
+export interface Inbound {
+  readonly name?: string;
+  /** The port the proxy listens on. */
+  readonly port: number;
+  /** The workload's port; defaults to `port`. */
+  readonly servicePort?: number;
+  readonly address?: string;
+  /** The workload's address; defaults to the inbound's. */
+  readonly serviceAddress?: string;
+  readonly tags: Tags;
+  readonly health?: { readonly ready?: boolean };
+  readonly state?: "Ready" | "NotReady" | "Ignored";
+}
+
+export interface Outbound {
+  readonly address?: string;
+  readonly port: number;
+  readonly tags?: Tags;
+}
+
+export interface TransparentProxying {
+  readonly redirectPortInbound?: number;
+  readonly redirectPortOutbound?: number;
+  readonly ipFamilyMode?: "UnSpecified" | "DualStack" | "IPv4" | "IPv6";
+  readonly reachableServices?: readonly string[];
+}
+
+/**
+ * Ready inbounds take traffic. kuma@v2.13.10:api/mesh/v1alpha1/dataplane_helpers.go (GetHealthyInbounds).
+ * `health: {}` is what remains of `ready: false` on the wire, where defaults are left out.
+ */
+export function isReady({ state = "Ready", health }: Inbound): boolean {
+  return state === "Ready" && (health === undefined || health.ready === true);
+}
+
+/** The tag sets by which policies know this proxy: its inbounds', or its gateway's. */
+export function tagSetsOf(spec: DataplaneSpec): readonly Tags[] {
+  const { inbound = [], gateway } = spec.networking;
+  return gateway ? [gateway.tags] : inbound.map(({ tags }) => tags);
+}
+
+/** kuma@v2.13.10:pkg/core/resources/apis/core/vip/protocol.go. */
+const PROTOCOLS = ["tcp", "tls", "http", "http2", "grpc", "kafka", "mysql"];
+
+const proxyTags: Check = (value, path, report) => {
+  serviceTags(value, path, report);
+  const protocol = isObject(value) ? value[PROTOCOL_TAG] : undefined;
+  if (typeof protocol === "string" && !PROTOCOLS.includes(protocol)) {
+    report(
+      keyed(path, PROTOCOL_TAG),
+      `must be one of ${PROTOCOLS.join(", ")}, is ${show(protocol)}`,
+    );
+  }
+};
+
+const inbound = object({
+  name: text,
+  port,
+  servicePort: optionalPort,
+  address: listenIp,
+  serviceAddress: listenIp,
+  tags: proxyTags,
+  health: object({ ready: bool }),
+  serviceProbe: noEffect("nothing probes workloads", { evenEmpty: true }),
+  state: oneOf(["Ready", "NotReady", "Ignored"]),
+}, { required: ["port", "tags"] });
+
+const outbound = object({
+  address: listenIp,
+  port,
+  tags: serviceTags,
+  backendRef: noEffect("there are no MeshServices", { evenEmpty: true }),
+}, {
+  required: ["port"],
+  also({ tags, backendRef }, path, report) {
+    if (tags === undefined && backendRef === undefined) report(join(path, "tags"), "must be set");
+  },
+});
+
+const gateway = object({
+  type: oneOf(["DELEGATED", "BUILTIN"], { BUILTIN: "there are no builtin gateways yet" }),
+  tags: proxyTags,
+}, { required: ["tags"] });
+
+const transparentProxying = object({
+  redirectPortInbound: optionalPort,
+  redirectPortOutbound: optionalPort,
+  directAccessServices: noEffect("proxies give no direct access"),
+  reachableServices: list(nonEmptyText),
+  ipFamilyMode: oneOf(["UnSpecified", "DualStack", "IPv4", "IPv6"]),
+  reachableBackends: noEffect("there are no MeshServices", { evenEmpty: true }),
+});
+
+const networking = object({
+  address: hostIp,
+  advertisedAddress: hostIp,
+  admin: object({ port: optionalPort }),
+  inbound: list(inbound),
+  outbound: list(outbound),
+  gateway,
+  transparentProxying,
+}, { required: ["address"], also: checkNetworking });
+
+function checkNetworking(fields: Fields, path: string, report: Report): void {
+  const inbounds = objectsOf(fields["inbound"]);
+  if (fields["gateway"] !== undefined) {
+    if (inbounds.length > 0) report(join(path, "inbound"), "must be empty beside a gateway");
+  } else if (inbounds.length === 0) {
+    report(path, "must have an inbound or a gateway");
+  }
+  inbounds.forEach((each, index) =>
+    checkWorkload(each, { own: fields["address"], path: `${path}.inbound[${index}]`, report })
+  );
+  checkAdminPort(fields, path, report);
+}
+
+function objectsOf(value: unknown): readonly Fields[] {
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}
+
+/** A proxy that takes itself for the workload would call itself without end. */
+function checkWorkload(
+  inbound: Fields,
+  { own, path, report }: { readonly own: unknown; readonly path: string; readonly report: Report },
+): void {
+  const { address, serviceAddress, port, servicePort } = inbound;
+  const samePort = !integerOf(servicePort) || integerOf(servicePort) === integerOf(port);
+  if (serviceAddress && serviceAddress === (address || own) && samePort) {
+    report(
+      path,
+      "must not have its workload where it listens: change serviceAddress or servicePort",
+    );
+  }
+}
+
+const ADMIN_ADDRESS = "127.0.0.1";
+
+function checkAdminPort(fields: Fields, path: string, report: Report): void {
+  const { admin, address } = fields;
+  const port = isObject(admin) ? integerOf(admin["port"]) : undefined;
+  if (!port) return;
+  const listeners = [
+    ...objectsOf(fields["inbound"]).map((each) => ({
+      ...each,
+      address: each["address"] || address,
+    })),
+    ...objectsOf(fields["outbound"]).map((each) => ({
+      ...each,
+      address: each["address"] || ADMIN_ADDRESS,
+    })),
+  ] as readonly Fields[];
+  const taken = listeners.some((listener) =>
+    integerOf(listener["port"]) === port && typeof listener["address"] === "string" &&
+    (listener["address"] === ADMIN_ADDRESS || isUnspecified(listener["address"]))
+  );
+  if (taken) {
+    report(
+      `${path}.admin.port`,
+      `must be free on ${ADMIN_ADDRESS}, ${port} is an inbound's or an outbound's`,
+    );
+  }
+}
+
+const dataplane = object({
+  networking,
+  metrics: noEffect("proxies do not expose metrics"),
+  probes: noEffect("there are no virtual probes"),
+}, { required: ["networking"] });
+
+export function validateDataplane(spec: unknown): readonly Violation[] {
+  return violationsOf(dataplane, spec);
+}

@@ -1,0 +1,197 @@
+// The Mesh and what belongs to it: its spec and its secrets.
+
+import { CERTIFICATE_LIFETIME_MIN_MS } from "./limits.ts";
+import { isResourceName } from "./names.ts";
+import {
+  bool,
+  type Check,
+  type Fields,
+  isObject,
+  list,
+  noEffect,
+  nonEmptyText,
+  object,
+  oneOf,
+  type Report,
+  show,
+  text,
+  violationsOf,
+} from "./shape.ts";
+import type { Violation } from "./violation.ts";
+
+/** kuma.mesh.v1alpha1.Mesh in JSON. Only what has an effect here is accepted (see validateMesh). */
+export interface MeshSpec {
+  readonly mtls?: {
+    readonly enabledBackend?: string;
+    readonly backends?: readonly CaBackend[];
+    readonly skipValidation?: boolean;
+  };
+  readonly routing?: {
+    readonly localityAwareLoadBalancing?: boolean;
+    readonly zoneEgress?: boolean;
+  };
+  readonly networking?: { readonly outbound?: { readonly passthrough?: boolean } };
+  readonly meshServices?: { readonly mode?: string };
+  readonly skipCreatingInitialPolicies?: readonly string[];
+}
+
+export interface CaBackend {
+  readonly name: string;
+  /** "builtin" is the only one so far. */
+  readonly type: string;
+  readonly mode?: "STRICT" | "PERMISSIVE";
+  readonly dpCert?: { readonly rotation?: { readonly expiration?: string } };
+  readonly conf?: {
+    readonly caCert?: { readonly RSAbits?: number; readonly expiration?: string };
+  };
+}
+
+/** kuma.system.v1alpha1.Secret: `data` is base64. GlobalSecret has the same shape. */
+export interface SecretSpec {
+  readonly data?: string;
+}
+
+/** kuma.system.v1alpha1.Config: internal key-value state such as virtual IPs and the cluster id. */
+export interface ConfigSpec {
+  readonly config?: string;
+}
+
+/** The backend that signs now, or undefined when the mesh has no mutual TLS. */
+export function enabledBackend(spec: MeshSpec): CaBackend | undefined {
+  const name = spec.mtls?.enabledBackend;
+  return name ? spec.mtls?.backends?.find((backend) => backend.name === name) : undefined;
+}
+
+export function caCertSecretName(mesh: string, backend: string): string {
+  return `${mesh}.ca-builtin-cert-${backend}`;
+}
+
+export function caKeySecretName(mesh: string, backend: string): string {
+  return `${mesh}.ca-builtin-key-${backend}`;
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  y: 365 * 24 * 3_600_000,
+  w: 7 * 24 * 3_600_000,
+  d: 24 * 3_600_000,
+  h: 3_600_000,
+  m: 60_000,
+  s: 1_000,
+  ms: 1,
+};
+
+/** Milliseconds of a lifetime such as `30d`; null when it is not one. */
+export function lifetimeMs(text: string): number | null {
+  const [, amount, unit] = /^(\d+)(y|w|d|h|m|s|ms)$/.exec(text) ?? [];
+  if (amount === undefined || unit === undefined) return null;
+  const length = Number(amount) * (UNIT_MS[unit] ?? NaN);
+  return Number.isSafeInteger(length) ? length : null;
+}
+
+/** "" and "0" ask for the default. kuma@v2.13.10:pkg/core/validators (duration of certificates). */
+const certificateLifetime: Check = (value, path, report) => {
+  if (value === "" || value === "0") return;
+  const length = typeof value === "string" ? lifetimeMs(value) : null;
+  if (length === null) {
+    report(path, `must be a number and one of y, w, d, h, m, s, ms, is ${show(value)}`);
+  } else if (length < CERTIFICATE_LIFETIME_MIN_MS) {
+    report(path, `must be 1s or more, is ${show(value)}`);
+  }
+};
+
+/** A backend's name becomes part of the names of its secrets. */
+const backendName: Check = (value, path, report) => {
+  if (typeof value !== "string" || !isResourceName(caCertSecretName("m", value))) {
+    report(path, `must be lower-case letters, digits, "-" and ".", is ${show(value)}`);
+  }
+};
+
+const TIMEOUTS = "certificates are made inside the control plane, which waits for nobody";
+
+const caBackend = object({
+  name: backendName,
+  type(value, path, report) {
+    if (value === "provided") report(path, 'must be builtin: "provided" has no effect yet');
+    else if (value !== "builtin") report(path, `must be builtin, is ${show(value)}`);
+  },
+  mode: oneOf(["STRICT", "PERMISSIVE"], { PERMISSIVE: "it has no effect yet" }),
+  dpCert: object({
+    rotation: object({ expiration: certificateLifetime }),
+    requestTimeout: noEffect(TIMEOUTS),
+  }),
+  rootChain: object({ requestTimeout: noEffect(TIMEOUTS) }),
+  conf: object({
+    caCert: object({
+      RSAbits: noEffect("certificate authorities have EC P-256 keys"),
+      expiration: certificateLifetime,
+    }),
+  }),
+}, { required: ["name", "type"] });
+
+/** Two at a time: the one that signs, and the one whose certificates are still out there. */
+const BACKENDS_MAX = 2;
+
+function checkBackends(mtls: Fields, path: string, report: Report): void {
+  const backends = Array.isArray(mtls["backends"]) ? mtls["backends"].filter(isObject) : [];
+  if (backends.length > BACKENDS_MAX) {
+    report(`${path}.backends`, `must be ${BACKENDS_MAX} at most, are ${backends.length}`);
+  }
+  const names = backends.map(({ name }) => name);
+  names.forEach((name, index) => {
+    if (names.indexOf(name) !== index) {
+      report(`${path}.backends[${index}].name`, `must be unique, ${show(name)} is there twice`);
+    }
+  });
+  const enabled = mtls["enabledBackend"];
+  if (typeof enabled === "string" && enabled !== "" && !names.includes(enabled)) {
+    report(`${path}.enabledBackend`, `must name one of the backends, is ${show(enabled)}`);
+  }
+}
+
+const mesh = object({
+  mtls: object({
+    enabledBackend: text,
+    backends: list(caBackend),
+    skipValidation: noEffect("builtin backends leave nothing to skip"),
+  }, { also: checkBackends }),
+  tracing: noEffect("proxies do not trace"),
+  logging: noEffect("proxies do not log accesses"),
+  metrics: noEffect("proxies do not expose metrics"),
+  networking: object({ outbound: object({ passthrough: bool }) }),
+  routing: object({
+    localityAwareLoadBalancing: bool,
+    zoneEgress: noEffect("there are no zone egresses"),
+    defaultForbidMeshExternalServiceAccess: noEffect("there are no external services"),
+  }),
+  constraints: noEffect("every dataplane may join"),
+  skipCreatingInitialPolicies: list(nonEmptyText),
+  meshServices: object({
+    mode(value, path, report) {
+      if (value !== "Disabled" && value !== 0) {
+        report(path, `must be Disabled: ${show(value)} has no effect yet`);
+      }
+    },
+  }),
+});
+
+export function validateMesh(spec: unknown): readonly Violation[] {
+  return violationsOf(mesh, spec);
+}
+
+/** Of Secret and of GlobalSecret. */
+export function validateSecret(spec: unknown): readonly Violation[] {
+  return violationsOf(secret, spec);
+}
+
+const secret = object({
+  data(value, path, report) {
+    if (typeof value !== "string" || !BASE64.test(value)) report(path, "must be base64");
+    else if (value === "") report(path, "must not be empty");
+  },
+}, { required: ["data"] });
+
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+export function validateConfig(spec: unknown): readonly Violation[] {
+  return violationsOf(object({ config: text }), spec);
+}

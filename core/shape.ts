@@ -1,0 +1,209 @@
+// What an object from outside must look like: checks that report everything wrong, and never throw.
+
+import { isIp, isUnspecified } from "./address.ts";
+import { VIOLATIONS_MAX } from "./limits.ts";
+import { nearest } from "./nearest.ts";
+import { SERVICE_TAG } from "./tags.ts";
+import type { Violation } from "./violation.ts";
+
+export type Report = (path: string, message: string) => void;
+
+/** Looks at a value that is there. */
+export type Check = (value: unknown, path: string, report: Report) => void;
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** All violations at once, up to a bound: nobody reads the ten-thousandth. */
+export function violationsOf(check: Check, value: unknown): readonly Violation[] {
+  const violations: Violation[] = [];
+  check(value, "", (path, message) => {
+    if (violations.length < VIOLATIONS_MAX) violations.push({ path, message });
+  });
+  return violations;
+}
+
+export function isObject(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** proto3 JSON: null says no more than absence. */
+export function isAbsent(value: unknown): value is null | undefined {
+  return value === undefined || value === null;
+}
+
+export function join(path: string, name: string): string {
+  return path === "" ? name : `${path}.${name}`;
+}
+
+export function keyed(path: string, key: string): string {
+  return `${path}["${key}"]`;
+}
+
+/** How a value is shown in a message: never more than a line of it. */
+export function show(value: unknown): string {
+  if (typeof value === "object" && value !== null) {
+    return Array.isArray(value) ? "a list" : "an object";
+  }
+  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+export interface Shape {
+  readonly required?: readonly string[];
+  /** Looks at the whole, after its fields; only at an object. */
+  readonly also?: (fields: Fields, path: string, report: Report) => void;
+}
+
+/** An object of these fields and no others; names may be in lowerCamelCase or snake_case. */
+export function object(
+  checks: Readonly<Record<string, Check>>,
+  { required = [], also }: Shape = {},
+): Check {
+  const known = new Map(Object.entries(checks));
+  return (value, path, report) => {
+    if (!isObject(value)) return report(path, `must be an object, is ${show(value)}`);
+    const fields: Record<string, unknown> = {};
+    for (const [written, inner] of Object.entries(value)) {
+      const name = camelCase(written);
+      const check = known.get(name);
+      if (!check) report(join(path, written), unknownField(written, known.keys()));
+      else if (!isAbsent(inner)) {
+        fields[name] = inner;
+        check(inner, join(path, written), report);
+      }
+    }
+    for (const name of required) {
+      if (fields[name] === undefined) report(join(path, name), "must be set");
+    }
+    also?.(fields, path, report);
+  };
+}
+
+function camelCase(name: string): string {
+  return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function unknownField(name: string, known: Iterable<string>): string {
+  const names = [...known];
+  const near = nearest(name, names);
+  if (near !== undefined) return `is no known field, did you mean ${near}?`;
+  return `is no known field, known are ${names.join(", ")}`;
+}
+
+export function list(check: Check): Check {
+  return (value, path, report) => {
+    if (!Array.isArray(value)) return report(path, `must be a list, is ${show(value)}`);
+    value.forEach((item, index) => check(item, `${path}[${index}]`, report));
+  };
+}
+
+/**
+ * What users may write, and the protocol carries, but nothing here acts on yet. Where being there
+ * says something, `evenEmpty` refuses it also without content.
+ */
+export function noEffect(why: string, { evenEmpty = false } = {}): Check {
+  return (value, path, report) => {
+    if (evenEmpty || !isEmpty(value)) {
+      report(path, `has no effect yet and must be left out: ${why}`);
+    }
+  };
+}
+
+/** Whether it says nothing that absence would not: some peers write defaults out. */
+function isEmpty(value: unknown, depth = 0): boolean {
+  if (isAbsent(value) || value === false || value === 0 || value === "") return true;
+  if (typeof value !== "object" || depth > 2) return false;
+  return Object.values(value).every((inner) => isEmpty(inner, depth + 1));
+}
+
+export const bool: Check = (value, path, report) => {
+  if (typeof value !== "boolean") report(path, `must be true or false, is ${show(value)}`);
+};
+
+export const text: Check = (value, path, report) => {
+  if (typeof value !== "string") report(path, `must be a string, is ${show(value)}`);
+};
+
+export const nonEmptyText: Check = (value, path, report) => {
+  if (typeof value !== "string") report(path, `must be a string, is ${show(value)}`);
+  else if (value === "") report(path, "must not be empty");
+};
+
+/** A whole number, as a number or in decimal digits: proto3 JSON takes both. */
+export function integer(
+  { min, max = 2 ** 32 - 1 }: { readonly min: number; readonly max?: number },
+): Check {
+  return (value, path, report) => {
+    const number = integerOf(value);
+    if (number === undefined || number < min || number > max) {
+      report(path, `must be a whole number from ${min} to ${max}, is ${show(value)}`);
+    }
+  };
+}
+
+export function integerOf(value: unknown): number | undefined {
+  const number = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value;
+  return typeof number === "number" && Number.isInteger(number) ? number : undefined;
+}
+
+export const port: Check = integer({ min: 1, max: 65_535 });
+
+/** A port, or 0 for what is not set. */
+export const optionalPort: Check = integer({ min: 0, max: 65_535 });
+
+/** Names in the order of their numbers: proto3 JSON takes both. */
+export function oneOf(
+  names: readonly string[],
+  refused: Readonly<Record<string, string>> = {},
+): Check {
+  const allowed = names.filter((name) => !Object.hasOwn(refused, name));
+  return (value, path, report) => {
+    const name = typeof value === "number" ? names[value] : value;
+    if (typeof name !== "string" || !names.includes(name)) {
+      const wanted = allowed.length === 1 ? allowed[0] : `one of ${allowed.join(", ")}`;
+      report(path, `must be ${wanted}, is ${show(value)}`);
+    } else if (Object.hasOwn(refused, name)) {
+      report(path, `must not be ${name}: ${refused[name]}`);
+    }
+  };
+}
+
+/** An address of one host, by number: names are not resolved. */
+export const hostIp: Check = (value, path, report) => {
+  if (typeof value !== "string" || !isIp(value)) {
+    report(path, `must be an IP address (host names are not resolved yet), is ${show(value)}`);
+  } else if (isUnspecified(value)) {
+    report(path, `must be the address of one host, is ${show(value)}`);
+  }
+};
+
+/** An address to listen on, or "" for what is not set. */
+export const listenIp: Check = (value, path, report) => {
+  if (value !== "" && (typeof value !== "string" || !isIp(value))) {
+    report(path, `must be an IP address, is ${show(value)}`);
+  }
+};
+
+const TAG_NAME = /^[a-zA-Z0-9.\-_:/]+$/;
+const TAG_VALUE = /^[a-zA-Z0-9.\-_:]+$/;
+
+/** Tags of something that exists, and so of no wildcard. kuma@v2.13.10:pkg/core/resources/apis/mesh/validators.go. */
+export const tags: Check = (value, path, report) => {
+  if (!isObject(value)) return report(path, `must be an object of tags, is ${show(value)}`);
+  for (const [name, tag] of Object.entries(value)) {
+    const at = keyed(path, name);
+    if (!TAG_NAME.test(name)) {
+      report(at, "must have a name of letters, digits, and . - _ : / only");
+    }
+    if (typeof tag !== "string" || !TAG_VALUE.test(tag)) {
+      report(at, `must be letters, digits, and . - _ : only, is ${show(tag)}`);
+    }
+  }
+};
+
+export const serviceTags: Check = (value, path, report) => {
+  tags(value, path, report);
+  if (isObject(value) && !Object.hasOwn(value, SERVICE_TAG)) {
+    report(keyed(path, SERVICE_TAG), "must be set");
+  }
+};

@@ -1,0 +1,120 @@
+// The resource by which a proxy registers itself: a Dataplane or ZoneIngress in YAML or JSON.
+
+import type { DataplaneSpec } from "../core/dataplane.ts";
+import { isResourceName } from "../core/names.ts";
+import type { Labels } from "../core/resource.ts";
+import type { Violation } from "../core/violation.ts";
+import { parse } from "yaml";
+
+/** A ZoneIngress shares the fields of `networking` that are read here. */
+export interface ProxyResource {
+  readonly type: "Dataplane" | "ZoneIngress";
+  readonly mesh: string;
+  readonly name: string;
+  readonly labels?: Labels;
+  readonly spec: DataplaneSpec;
+}
+
+export type ParsedProxy =
+  | { readonly ok: true; readonly resource: ProxyResource }
+  | { readonly ok: false; readonly violations: readonly Violation[] };
+
+/**
+ * The YAML parser takes quadratic time for some texts, and control planes parse what anybody sends:
+ * this much is half a second at worst. dp processes send JSON.
+ */
+const YAML_CHARS_MAX = 64 * 1024;
+/** No resource is nested this deep; deeper input is an attack on whoever walks it. */
+const DEPTH_MAX = 32;
+
+/** Reads the resource and checks what identifies it; the spec is left to the control plane. */
+export function parseProxyResource(text: string, proxyType: "dataplane" | "ingress"): ParsedProxy {
+  const read = parseText(text);
+  if (!read.ok) return read;
+  const { value } = read;
+  if (isDeeper(value, DEPTH_MAX)) {
+    return refused("resource", `is nested deeper than ${DEPTH_MAX} levels`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return refused("resource", "must be a resource with type, name and networking");
+  }
+  const { type, mesh, name, labels, ...spec } = value as Record<string, unknown>;
+  const wanted = proxyType === "ingress" ? "ZoneIngress" : "Dataplane";
+  const violations: Violation[] = [];
+  if (type !== wanted) {
+    violations.push({ path: "type", message: `must be ${wanted}, is ${JSON.stringify(type)}` });
+  }
+  checkName("name", name, violations);
+  if (wanted === "Dataplane") checkName("mesh", mesh, violations);
+  if (!isRecord(spec["networking"])) {
+    violations.push({ path: "networking", message: "must be set" });
+  }
+  if (violations.length > 0) return { ok: false, violations };
+  return {
+    ok: true,
+    resource: {
+      type: wanted,
+      mesh: wanted === "Dataplane" ? mesh as string : "",
+      name: name as string,
+      ...(isRecord(labels) ? { labels: labels as Labels } : {}),
+      spec: spec as unknown as DataplaneSpec,
+    },
+  };
+}
+
+function parseText(
+  text: string,
+): { readonly ok: true; readonly value: unknown } | (ParsedProxy & { readonly ok: false }) {
+  try {
+    if (text.startsWith("{")) return { ok: true, value: JSON.parse(text) };
+  } catch {
+    // YAML may begin so, too.
+  }
+  if (text.length > YAML_CHARS_MAX) {
+    return refused("resource", `is longer than ${YAML_CHARS_MAX} characters: write it as JSON`);
+  }
+  try {
+    return { ok: true, value: parse(text, { maxAliasCount: 100, logLevel: "error" }) };
+  } catch (error) {
+    return refused("resource", `is not YAML: ${String((error as Error).message).split("\n")[0]}`);
+  }
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+}
+
+/** The same resource with an admin port, as the JSON text that goes into the bootstrap request. */
+export function renderProxyResource(resource: ProxyResource, adminPort: number): string {
+  const { type, mesh, name, labels, spec } = resource;
+  return JSON.stringify({
+    type,
+    ...(mesh ? { mesh } : {}),
+    name,
+    ...(labels ? { labels } : {}),
+    ...spec,
+    networking: {
+      ...spec.networking,
+      admin: { ...spec.networking.admin, port: adminPort },
+    },
+  });
+}
+
+function checkName(path: string, value: unknown, violations: Violation[]): void {
+  if (typeof value === "string" && isResourceName(value)) return;
+  violations.push({
+    path,
+    message: `must be a name of lower-case letters, digits, "-" and ".", is ${
+      JSON.stringify(value) ?? "missing"
+    }`,
+  });
+}
+
+function refused(path: string, message: string): ParsedProxy & { readonly ok: false } {
+  return { ok: false, violations: [{ path, message }] };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,198 @@
+// Which certificate authorities a mesh has, who may make them, and what a proxy's certificate says.
+
+import {
+  type CaBackend,
+  caCertSecretName,
+  caKeySecretName,
+  enabledBackend,
+  lifetimeMs,
+  type MeshSpec,
+  type SecretSpec,
+} from "../core/mesh.ts";
+import { compareText, type Draft, type Resource } from "../core/resource.ts";
+import { SERVICE_TAG, type Tags } from "../core/tags.ts";
+
+/** Certificate and private key, PEM. */
+export interface KeyPair {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** kuma@v2.13.10:pkg/core/ca/issuer/issuer.go (DefaultWorkloadCertValidityPeriod). */
+const LEAF_LIFETIME_MS = 24 * 3_600_000;
+/** kuma@v2.13.10:pkg/plugins/ca/builtin (ten years of 365 days). */
+const CA_LIFETIME_MS = 10 * 365 * 24 * 3_600_000;
+
+/** Milliseconds of a lifetime such as `30d`; null when it is not one, or is no time at all. */
+export function parseLifetime(text: string): number | null {
+  const length = lifetimeMs(text);
+  return length !== null && length > 0 ? length : null;
+}
+
+/** How long the certificates of proxies live. Validation has refused what does not parse. */
+export function leafLifetimeMs(backend: CaBackend): number {
+  return parseLifetime(backend.dpCert?.rotation?.expiration ?? "") ?? LEAF_LIFETIME_MS;
+}
+
+/** How long a new certificate authority lives. */
+export function caLifetimeMs(backend: CaBackend): number {
+  return parseLifetime(backend.conf?.caCert?.expiration ?? "") ?? CA_LIFETIME_MS;
+}
+
+/**
+ * When to renew: at a random point of the last fifth, so that proxies which started together do
+ * not come back together. The very end stays free, for attempts that fail.
+ */
+export function renewalAtMs(
+  life: { readonly issuedAtMs: number; readonly expiresAtMs: number },
+  random: number,
+): number {
+  const lifetimeMs = life.expiresAtMs - life.issuedAtMs;
+  return Math.floor(life.issuedAtMs + lifetimeMs * (0.8 + 0.15 * random));
+}
+
+/**
+ * URI SANs of a proxy: its services as SPIFFE ids, then every tag and value, the service included.
+ * kuma@v2.13.10:pkg/core/ca/issuer/issuer.go (newWorkloadTemplate).
+ */
+export function identityUris(mesh: string, tagSets: readonly Tags[]): readonly string[] {
+  const values = new Map<string, Set<string>>();
+  for (const [tag, value] of tagSets.flatMap((tags) => Object.entries(tags))) {
+    const known = values.get(tag);
+    if (known) known.add(value);
+    else values.set(tag, new Set([value]));
+  }
+  const sorted = (tag: string) => [...values.get(tag) ?? []].sort(compareText);
+  return [
+    ...sorted(SERVICE_TAG).map((service) => `spiffe://${mesh}/${service}`),
+    ...[...values.keys()].sort(compareText).flatMap((tag) =>
+      sorted(tag).map((value) => `kuma://${tag}/${value}`)
+    ),
+  ];
+}
+
+/** What a mesh's secrets say about one of its backends. */
+export type CaState =
+  | { readonly state: "ready"; readonly backend: CaBackend; readonly pair: KeyPair }
+  | { readonly state: "absent"; readonly backend: CaBackend }
+  /** One half is there, or unreadable: making a new pair would silently replace somebody's CA. */
+  | { readonly state: "broken"; readonly backend: CaBackend; readonly reason: string };
+
+export type Secrets = ReadonlyMap<string, Resource<SecretSpec>>;
+
+/** The state of each builtin backend of a mesh, in the order of its spec. `secrets` are the mesh's own, by name. */
+export function caStates(mesh: Resource<MeshSpec>, secrets: Secrets): readonly CaState[] {
+  return (mesh.spec.mtls?.backends ?? []).filter(({ type }) => type === "builtin").map((backend) =>
+    caState(mesh.name, backend, secrets)
+  );
+}
+
+function caState(mesh: string, backend: CaBackend, secrets: Secrets): CaState {
+  const names = [
+    caCertSecretName(mesh, backend.name),
+    caKeySecretName(mesh, backend.name),
+  ] as const;
+  const [cert, key] = names.map((name) => secrets.get(name));
+  if (!cert && !key) return { state: "absent", backend };
+  const reason = (index: 0 | 1, what: string) =>
+    `Secret "${names[index]}" of mesh "${mesh}" ${what}`;
+  if (!cert) return { state: "broken", backend, reason: reason(0, "is missing, its key is there") };
+  if (!key) {
+    return { state: "broken", backend, reason: reason(1, "is missing, its certificate is there") };
+  }
+  const pem = { cert: pemOf(cert), key: pemOf(key) };
+  if (!pem.cert.includes("-----BEGIN CERTIFICATE-----")) {
+    return { state: "broken", backend, reason: reason(0, "holds no PEM certificate") };
+  }
+  if (!pem.key.includes("PRIVATE KEY-----")) {
+    return { state: "broken", backend, reason: reason(1, "holds no PEM private key") };
+  }
+  return { state: "ready", backend, pair: pem };
+}
+
+function pemOf(secret: Resource<SecretSpec>): string {
+  try {
+    return atob(secret.spec.data ?? "");
+  } catch {
+    return ""; // Not base64.
+  }
+}
+
+/** Roots to trust: all backends that have a certificate, so that a switch between two breaks nothing. */
+export function trustedRoots(states: readonly CaState[]): string {
+  return states.flatMap((ca) => ca.state === "ready" ? [ca.pair.cert.trim()] : [])
+    .map((pem) => `${pem}\n`).join("");
+}
+
+/** Who signs now, or why nobody does. null: the mesh has no mutual TLS. */
+export type Signer =
+  | { readonly backend: CaBackend; readonly pair: KeyPair }
+  | { readonly waiting: string };
+
+/**
+ * The backend to sign with. `current` is the one in use: while its root is still trusted it goes
+ * on signing until the new one's root had `leadMs` to reach every proxy, because a certificate
+ * must never arrive before the root that vouches for it. `since` tells when that root arrived.
+ */
+export function signerOf(
+  mesh: Resource<MeshSpec>,
+  states: readonly CaState[],
+  options: {
+    readonly mayCreate: boolean;
+    readonly current: string | null;
+    readonly nowMs: number;
+    readonly leadMs: number;
+    readonly since: (backend: string) => number;
+  },
+): { readonly signer: Signer | null; readonly switchAtMs: number | null } {
+  const enabled = enabledBackend(mesh.spec);
+  if (!enabled) return { signer: null, switchAtMs: null };
+  const wanted = states.find(({ backend }) => backend.name === enabled.name);
+  const current = states.find(({ backend }) => backend.name === options.current);
+  const isSwitch = current?.state === "ready" && current !== wanted;
+  if (wanted?.state === "ready") {
+    const switchAtMs = options.since(enabled.name) + options.leadMs;
+    if (!isSwitch || switchAtMs <= options.nowMs) {
+      return { signer: { backend: wanted.backend, pair: wanted.pair }, switchAtMs: null };
+    }
+    return { signer: { backend: current.backend, pair: current.pair }, switchAtMs };
+  }
+  if (isSwitch) {
+    return { signer: { backend: current.backend, pair: current.pair }, switchAtMs: null };
+  }
+  const waiting = waitingReason(mesh.name, enabled, wanted, options.mayCreate);
+  return { signer: { waiting }, switchAtMs: null };
+}
+
+function waitingReason(
+  mesh: string,
+  enabled: CaBackend,
+  wanted: CaState | undefined,
+  mayCreate: boolean,
+): string {
+  if (!wanted) return `backend "${enabled.name}" of mesh "${mesh}" is not builtin`;
+  if (wanted.state === "broken") return wanted.reason;
+  const secret = caCertSecretName(mesh, enabled.name);
+  return mayCreate
+    ? `the CA "${enabled.name}" of mesh "${mesh}" is being made`
+    : `Secret "${secret}" of mesh "${mesh}" has not arrived from global`;
+}
+
+/** The two secrets of a new CA, as they are written. */
+export function caSecrets(
+  mesh: string,
+  backend: string,
+  pair: KeyPair,
+): readonly Draft[] {
+  const secret = (name: string, pem: string): Draft => ({
+    type: "Secret",
+    mesh,
+    name,
+    labels: {},
+    spec: { data: btoa(pem) },
+  });
+  return [
+    secret(caCertSecretName(mesh, backend), pair.cert),
+    secret(caKeySecretName(mesh, backend), pair.key),
+  ];
+}

@@ -1,0 +1,31 @@
+// Which kinds travel which way, and in which order they are applied; derived from their descriptors.
+
+import { compareText, type KdsClass, type ResourceDescriptor } from "../core/resource.ts";
+
+const DOWN: readonly KdsClass[] = ["global", "shared", "across"];
+const UP: readonly KdsClass[] = ["zone", "across"];
+
+/** What stands on others comes later: a policy needs its mesh, a mesh its secrets soon after. */
+const FIRST = ["Mesh", "GlobalSecret", "Secret", "Config", "ZoneIngress"];
+
+export function globalToZone(
+  descriptors: readonly ResourceDescriptor[],
+): readonly ResourceDescriptor[] {
+  return inApplyOrder(descriptors.filter(({ kds }) => DOWN.includes(kds)));
+}
+
+export function zoneToGlobal(
+  descriptors: readonly ResourceDescriptor[],
+): readonly ResourceDescriptor[] {
+  return inApplyOrder(descriptors.filter(({ kds }) => UP.includes(kds)));
+}
+
+function inApplyOrder(descriptors: readonly ResourceDescriptor[]): readonly ResourceDescriptor[] {
+  return [...descriptors].sort((a, b) => rank(a) - rank(b) || compareText(a.name, b.name));
+}
+
+function rank({ name, insightOf }: ResourceDescriptor): number {
+  const first = FIRST.indexOf(name);
+  if (first >= 0) return first;
+  return FIRST.length + (insightOf === undefined ? 0 : 1);
+}

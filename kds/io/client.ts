@@ -1,0 +1,363 @@
+// The zone's connection to global: dials when told, passes messages between streams and the uplink.
+//
+// grpc-js dials a Unix socket of ours, whose other end is a guarded relay that speaks to global: so
+// a GOAWAY never reaches the HTTP/2 library (docs/http2-guard.md). Health checks have a connection
+// of their own, closed after the answer, so that no idle one is ever open.
+
+import {
+  Client,
+  type ClientDuplexStream,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+  type StatusObject,
+} from "@grpc/grpc-js";
+import type { Buffer } from "node:buffer";
+import { rmSync } from "node:fs";
+import { connect as connectTcp, isIP } from "node:net";
+import { connect as connectTls } from "node:tls";
+import { InvalidError } from "../../core/errors.ts";
+import { type GuardedRelay, startGuardedRelay } from "../../h2/io/guarded_socket.ts";
+import { decode, encode } from "../../proto/mod.ts";
+import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../envelope.ts";
+import {
+  type ClientCommand,
+  type ClientEvent,
+  HASH_SUFFIX,
+  type SyncKind,
+  ZONE_PING_HEALTH,
+  type ZoneReport,
+} from "../wire.ts";
+import {
+  ADMIN_CALLS,
+  adminPath,
+  CLIENT_ID,
+  CLIENT_KEEPALIVE_MS,
+  fromBuffer,
+  HEALTH_PATH,
+  KEEPALIVE_TIMEOUT_MS,
+  MESSAGE_BYTES_MAX,
+  PROGRESS,
+  SYNC_PATHS,
+  toBuffer,
+} from "./methods.ts";
+
+export interface KdsClientOptions {
+  /** `grpcs://HOST:PORT`, or `grpc://HOST:PORT` for plaintext. */
+  readonly url: string;
+  /** PEM of the root, which may be global's own certificate; null: the system's roots. */
+  readonly ca: string | null;
+  /** For the relay: a path in a folder that only this user may enter, at most 100 bytes long. */
+  readonly socketPath: string;
+  readonly version: string;
+  deliver(event: ClientEvent): void;
+  onBreach?(breach: string): void;
+}
+
+export interface KdsClient {
+  /** What port "kds" is told in a zone. */
+  command(what: ClientCommand): void;
+  close(): Promise<void>;
+}
+
+const CONNECT_MS_MAX = 10_000;
+const HEALTH_MS_MAX = 10_000;
+/** sun_path is 108 bytes on Linux, 104 elsewhere. */
+const SOCKET_PATH_BYTES_MAX = 100;
+
+export function createKdsClient(options: KdsClientOptions): KdsClient {
+  const link = new Link(options, parseGlobalUrl(options.url));
+  return { command: (what) => link.command(what), close: () => link.close() };
+}
+
+interface Target {
+  readonly host: string;
+  readonly port: number;
+  readonly secure: boolean;
+}
+
+export function parseGlobalUrl(url: string): Target {
+  const match = /^(grpcs?):\/\/(\[[0-9a-fA-F:.]+\]|[^\s:/?#@]+):([0-9]{1,5})\/?$/.exec(url);
+  const port = Number(match?.[3]);
+  if (!match || port < 1 || port > 65_535) {
+    throw new InvalidError(`Cannot use "${url}" as global: must be grpcs://HOST:PORT`);
+  }
+  return { host: match[2]!.replace(/^\[|\]$/g, ""), port, secure: match[1] === "grpcs" };
+}
+
+type Call = ClientDuplexStream<Buffer, Buffer>;
+
+interface Connection {
+  readonly id: string;
+  readonly client: Client;
+  readonly calls: Call[];
+  readonly sync: Map<SyncKind, Call>;
+  over: boolean;
+}
+
+class Link {
+  readonly #options: KdsClientOptions;
+  readonly #target: Target;
+  #relay: Promise<GuardedRelay> | null = null;
+  #connection: Connection | null = null;
+  #closed = false;
+
+  constructor(options: KdsClientOptions, target: Target) {
+    this.#options = options;
+    this.#target = target;
+  }
+
+  command(what: ClientCommand): void {
+    switch (what.do) {
+      case "connect":
+        this.#end(this.#connection);
+        void this.#connect(what.connection, what.zone);
+        return;
+      case "send":
+        return this.#send(what);
+      case "check_health":
+        void this.#checkHealth(what);
+        return;
+      case "close":
+        if (this.#connection?.id === what.connection) this.#end(this.#connection);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#end(this.#connection);
+    await this.#relay?.then((relay) => relay.close(), () => {});
+    rmSync(this.#options.socketPath, { force: true });
+  }
+
+  #send(what: ClientCommand & { readonly do: "send" }): void {
+    const connection = this.#connection;
+    if (connection?.id !== what.connection || connection.over) return;
+    if ("request" in what) {
+      connection.sync.get("global_to_zone")?.write(toBuffer(encodeRequest(what.request)));
+    } else {
+      connection.sync.get("zone_to_global")?.write(toBuffer(encodeResponse(what.response)));
+    }
+  }
+
+  async #connect(id: string, zone: string): Promise<void> {
+    let client: Client;
+    try {
+      client = await this.#dial();
+    } catch (error) {
+      return this.#tell({ tag: "disconnected", connection: id, reason: messageOf(error) });
+    }
+    if (this.#closed) return client.close();
+    const connection: Connection = { id, client, calls: [], sync: new Map(), over: false };
+    this.#end(this.#connection);
+    this.#connection = connection;
+    client.waitForReady(Date.now() + CONNECT_MS_MAX, (error) => {
+      if (connection.over) return;
+      if (error) return this.#lost(connection, error.message);
+      this.#open(connection, zone);
+    });
+  }
+
+  #open(connection: Connection, zone: string): void {
+    const metadata = metadataFor(zone, this.#options.version);
+    const open = (path: string): Call => {
+      const call = connection.client.makeBidiStreamRequest(path, asIs, asIs, metadata);
+      connection.calls.push(call);
+      // The status, which comes too, says the same.
+      call.on("error", () => {});
+      return call;
+    };
+    for (const kind of ["global_to_zone", "zone_to_global"] as const) {
+      const call = open(SYNC_PATHS[kind]);
+      connection.sync.set(kind, call);
+      call.on("data", (bytes: Buffer) => this.#received(connection, kind, bytes));
+      // However it ends, also without an error, this side must start over.
+      call.on(
+        "status",
+        ({ code, details }: StatusObject) => this.#lost(connection, `${status[code]}: ${details}`),
+      );
+    }
+    for (const { name, request, response } of ADMIN_CALLS) {
+      const call = open(adminPath(name));
+      call.on("data", (bytes: Buffer) => refuse(call, { request, response, bytes }));
+    }
+    this.#tell({ tag: "connected", connection: connection.id });
+  }
+
+  #received(connection: Connection, kind: SyncKind, bytes: Buffer): void {
+    if (connection.over) return;
+    const { id } = connection;
+    let event: ClientEvent;
+    try {
+      event = kind === "global_to_zone"
+        ? {
+          tag: "response_received",
+          connection: id,
+          response: decodeResponse(fromBuffer(bytes)),
+        }
+        : { tag: "request_received", connection: id, request: decodeRequest(fromBuffer(bytes)) };
+    } catch (error) {
+      return this.#lost(connection, `malformed message: ${messageOf(error)}`);
+    }
+    this.#tell(event);
+  }
+
+  #lost(connection: Connection, reason: string): void {
+    if (connection.over) return;
+    this.#end(connection);
+    this.#tell({ tag: "disconnected", connection: connection.id, reason });
+  }
+
+  #end(connection: Connection | null): void {
+    if (!connection || connection.over) return;
+    connection.over = true;
+    if (this.#connection === connection) this.#connection = null;
+    for (const call of connection.calls) call.cancel();
+    connection.client.close();
+  }
+
+  async #checkHealth(
+    { connection, zone, reports }: ClientCommand & { readonly do: "check_health" },
+  ): Promise<void> {
+    const answered = (intervalMs: number, error?: string) =>
+      this.#tell({
+        tag: "health_answered",
+        connection,
+        intervalMs,
+        ...(error !== undefined && { error }),
+      });
+    let client: Client;
+    try {
+      client = await this.#dial();
+    } catch (error) {
+      return answered(0, messageOf(error));
+    }
+    const metadata = metadataFor(zone, this.#options.version, reports);
+    client.makeUnaryRequest(HEALTH_PATH, asIs, asIs, toBuffer(new Uint8Array()), metadata, {
+      deadline: Date.now() + HEALTH_MS_MAX,
+    }, (error: ServiceError | null, bytes?: Buffer) => {
+      client.close();
+      if (error || !bytes) return answered(0, error?.message ?? "no answer");
+      answered(intervalOf(bytes));
+    });
+  }
+
+  async #dial(): Promise<Client> {
+    this.#relay ??= this.#startRelay().catch((error) => {
+      this.#relay = null;
+      throw error;
+    });
+    const { target } = await this.#relay;
+    const { host, port } = this.#target;
+    return new Client(target, credentials.createInsecure(), {
+      "grpc.default_authority": `${isIP(host) === 6 ? `[${host}]` : host}:${port}`,
+      "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
+      "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
+      "grpc.keepalive_time_ms": CLIENT_KEEPALIVE_MS,
+      "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
+      "grpc.primary_user_agent": `kds/${this.#options.version}`,
+      "grpc.use_local_subchannel_pool": 1,
+      "grpc.enable_retries": 0,
+    });
+  }
+
+  #startRelay(): Promise<GuardedRelay> {
+    const { socketPath, onBreach } = this.#options;
+    if (new TextEncoder().encode(socketPath).length > SOCKET_PATH_BYTES_MAX) {
+      return Promise.reject(
+        new InvalidError(`Cannot listen on ${socketPath}: longer than a socket's path may be`),
+      );
+    }
+    // One of an earlier process that had no time to clean up.
+    rmSync(socketPath, { force: true });
+    return startGuardedRelay({
+      socketPath,
+      connect: () => this.#dialGlobal(),
+      onBreach: (breach) => onBreach?.(breach),
+      onPeerError: (error) => {
+        // Once streams are open they tell their own end; this may be a health check's.
+        const connecting = this.#connection?.sync.size === 0 ? this.#connection : null;
+        if (connecting) this.#lost(connecting, error.message);
+      },
+    });
+  }
+
+  #dialGlobal() {
+    const { host, port, secure } = this.#target;
+    const { ca } = this.#options;
+    const socket = secure
+      ? connectTls({
+        host,
+        port,
+        ALPNProtocols: ["h2"],
+        minVersion: "TLSv1.2",
+        // A name of an IP address is none (RFC 6066 §3).
+        ...(isIP(host) === 0 && { servername: host }),
+        ...(ca !== null && { ca }),
+      })
+      : connectTcp(port, host);
+    socket.setNoDelay(true);
+    socket.setTimeout(CONNECT_MS_MAX, () => socket.destroy(new Error("global does not answer")));
+    socket.once(secure ? "secureConnect" : "connect", () => socket.setTimeout(0));
+    return socket;
+  }
+
+  #tell(event: ClientEvent): void {
+    if (!this.#closed) this.#options.deliver(event);
+  }
+}
+
+function metadataFor(
+  zone: string,
+  version: string,
+  reports: readonly ZoneReport[] = [],
+): Metadata {
+  const metadata = new Metadata();
+  metadata.set(CLIENT_ID, zone);
+  metadata.set("kds-version", "v3");
+  metadata.set("version", version);
+  metadata.add("features", ZONE_PING_HEALTH);
+  metadata.add("features", HASH_SUFFIX);
+  if (reports.length > 0) metadata.set(PROGRESS, JSON.stringify(reports));
+  return metadata;
+}
+
+function refuse(
+  call: Call,
+  { request, response, bytes }: {
+    readonly request: string;
+    readonly response: string;
+    readonly bytes: Buffer;
+  },
+): void {
+  let requestId: unknown;
+  try {
+    ({ requestId } = decode(`kuma.mesh.v1alpha1.${request}`, fromBuffer(bytes)));
+  } catch {
+    return;
+  }
+  const answer = { requestId, error: "not supported yet" };
+  call.write(toBuffer(encode(`kuma.mesh.v1alpha1.${response}`, answer)));
+}
+
+function intervalOf(bytes: Buffer): number {
+  try {
+    const { interval } = decode(
+      "kuma.mesh.v1alpha1.ZoneHealthCheckResponse",
+      fromBuffer(bytes),
+    );
+    const seconds = typeof interval === "string" ? Number(interval.replace(/s$/, "")) : 0;
+    return Number.isFinite(seconds) && seconds > 0 ? Math.max(1_000, seconds * 1_000) : 0;
+  } catch {
+    return 0;
+  }
+}
+
+function asIs(message: Buffer): Buffer {
+  return message;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

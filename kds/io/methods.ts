@@ -1,0 +1,72 @@
+// The six calls between zones and global, as both edges know them. Bytes pass as they are.
+
+import { Buffer } from "node:buffer";
+import type { SyncKind, ZoneReport } from "../wire.ts";
+
+export const SYNC_PATHS: Readonly<Record<SyncKind, string>> = {
+  global_to_zone: "/kuma.mesh.v1alpha1.KDSSyncService/GlobalToZoneSync",
+  zone_to_global: "/kuma.mesh.v1alpha1.KDSSyncService/ZoneToGlobalSync",
+};
+
+/** Reversed calls: global asks on them what a zone's Envoys say. Not answered with more than a reason yet. */
+export const ADMIN_CALLS = [
+  { name: "StreamXDSConfigs", request: "XDSConfigRequest", response: "XDSConfigResponse" },
+  { name: "StreamStats", request: "StatsRequest", response: "StatsResponse" },
+  { name: "StreamClusters", request: "ClustersRequest", response: "ClustersResponse" },
+] as const;
+
+export const HEALTH_PATH = "/kuma.mesh.v1alpha1.GlobalKDSService/HealthCheck";
+
+export function adminPath(name: string): string {
+  return `/kuma.mesh.v1alpha1.GlobalKDSService/${name}`;
+}
+
+/** Kuma's limit on both sides: kuma@v2.13.10:pkg/config/multizone (MaxMsgSize). */
+export const MESSAGE_BYTES_MAX = 10 * 1024 * 1024;
+/** Kuma's server refuses pings that come faster than every 15 s; so does nobody who waits 20. */
+export const CLIENT_KEEPALIVE_MS = 20_000;
+export const SERVER_KEEPALIVE_MS = 15_000;
+export const KEEPALIVE_TIMEOUT_MS = 15_000;
+
+export const CLIENT_ID = "client-id";
+/** Ours, on health checks: progress of the zone's proxies as JSON. Others ignore it. */
+export const PROGRESS = "ursa-progress";
+
+export function toBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+export function fromBuffer(bytes: Buffer): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+const REPORTS_MAX = 64;
+
+/** What a zone wrote, as far as it has the right shape. */
+export function readReports(text: string): readonly ZoneReport[] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return [];
+  }
+  if (!Array.isArray(value)) return [];
+  return value.slice(0, REPORTS_MAX).filter(isReport).map((report) => ({
+    ...report,
+    after: isCount(report.after) ? report.after : Math.max(0, report.revision - 1),
+  }));
+}
+
+type Written = Omit<ZoneReport, "after"> & { readonly after?: unknown };
+
+function isReport(value: unknown): value is Written {
+  const { revision, proxies, lastAckMs } = (value ?? {}) as Partial<ZoneReport>;
+  if (typeof proxies !== "object" || proxies === null) return false;
+  const { affected, acked, nacked, pending, offline } = proxies;
+  const counts = [revision, affected, acked, nacked, pending, offline, lastAckMs ?? 0];
+  return counts.every(isCount);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

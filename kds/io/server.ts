@@ -1,0 +1,347 @@
+// Global's listener for zones: gRPC streams in, messages to actors out, and back.
+//
+// Until the zone's actor has admitted a stream, nothing of it is read. What an actor says to a
+// stream that is gone is answered with `stream_closed`, so that both agree in the end.
+
+import {
+  Metadata,
+  Server as GrpcServer,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  status,
+} from "@grpc/grpc-js";
+import type { Buffer } from "node:buffer";
+import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
+import { GuardedSocket } from "../../h2/io/guarded_socket.ts";
+import { encode } from "../../proto/mod.ts";
+import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../envelope.ts";
+import type { CallerInfo, CloseCode, ServerCommand, ServerEvent, SyncKind } from "../wire.ts";
+import {
+  ADMIN_CALLS,
+  adminPath,
+  CLIENT_ID,
+  fromBuffer,
+  HEALTH_PATH,
+  KEEPALIVE_TIMEOUT_MS,
+  MESSAGE_BYTES_MAX,
+  PROGRESS,
+  readReports,
+  SERVER_KEEPALIVE_MS,
+  SYNC_PATHS,
+  toBuffer,
+} from "./methods.ts";
+
+export interface KdsServerOptions {
+  readonly hostname: string;
+  readonly port: number;
+  /** PEM; null: plaintext, which only a user may ask for. */
+  readonly tls: { readonly cert: string; readonly key: string } | null;
+  /** False: nobody lives there, or there is no room. */
+  deliver(path: string, event: ServerEvent): boolean;
+  onPeerError?(error: { readonly peer: string; readonly message: string }): void;
+  /** Default 10 s: how long a stream may wait to be admitted. */
+  readonly admitMsMax?: number;
+}
+
+export interface KdsServer {
+  readonly address: { readonly hostname: string; readonly port: number };
+  /** What port "kds" is told on a global. */
+  command(what: ServerCommand): void;
+  counters(): Readonly<Record<string, number>>;
+  /** Ends every stream with UNAVAILABLE, says GOAWAY, and waits no longer than this. */
+  close(graceMs: number): Promise<void>;
+}
+
+type Call = ServerDuplexStream<Buffer, Buffer>;
+
+interface Open {
+  readonly call: Call;
+  readonly kind: SyncKind;
+  /** The actor that admitted it. */
+  to: string | null;
+  /** Ends it when nobody does. */
+  patience?: ReturnType<typeof setTimeout>;
+}
+
+const GLOBAL = "global";
+/** A zone's actor admits within milliseconds; a zone that nobody takes must hear of it, and come back. */
+const ADMIT_MS_MAX = 10_000;
+/** How often Ursa's zones, and Kuma's, are asked to show that they live. */
+const HEALTH_INTERVAL = "10s";
+const STREAMS_MAX = 64;
+
+const CODES: Readonly<Record<CloseCode, status>> = {
+  canceled: status.CANCELLED,
+  invalid_argument: status.INVALID_ARGUMENT,
+  unavailable: status.UNAVAILABLE,
+  aborted: status.ABORTED,
+  internal: status.INTERNAL,
+};
+
+export async function serveKds(options: KdsServerOptions): Promise<KdsServer> {
+  const streams = new Streams(options);
+  const grpc = grpcServer(streams);
+  const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
+  const sockets = new Set<Socket>();
+  const accept = (socket: Socket) => {
+    sockets.add(socket);
+    streams.count("connections");
+    const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+    socket.on("close", () => sockets.delete(socket));
+    injector.injectConnection(
+      new GuardedSocket(socket, {
+        onBreach: (breach) => {
+          streams.count(`breach_${breach}`);
+          options.onPeerError?.({ peer, message: `closed for ${breach}` });
+        },
+      }),
+    );
+  };
+  const { tls } = options;
+  const listener = tls
+    ? createTlsServer({
+      cert: tls.cert,
+      key: tls.key,
+      ALPNProtocols: ["h2"],
+      minVersion: "TLSv1.2",
+    }, accept)
+    : createTcpServer(accept);
+  listener.on("tlsClientError", (error: Error, socket: Socket) => {
+    streams.count("tls_errors");
+    options.onPeerError?.({ peer: String(socket.remoteAddress), message: error.message });
+  });
+  await new Promise<void>((resolve, reject) => {
+    listener.once("error", reject);
+    listener.listen(options.port, options.hostname, resolve);
+  });
+  const { address, port } = listener.address() as AddressInfo;
+  return {
+    address: { hostname: address, port },
+    command: (what) => streams.command(what),
+    counters: () => streams.counters(),
+    close: async (graceMs) => {
+      listener.close();
+      const done = streams.endAll();
+      injector.drain(graceMs);
+      await within(done, graceMs);
+      grpc.forceShutdown();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+async function within(done: Promise<void>, limitMs: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([done, limit]);
+  clearTimeout(timer);
+}
+
+class Streams {
+  readonly #options: KdsServerOptions;
+  readonly #open = new Map<string, Open>();
+  readonly #calls = new Set<Call>();
+  readonly #counts = new Map<string, number>();
+  #idle: (() => void) | null = null;
+
+  constructor(options: KdsServerOptions) {
+    this.#options = options;
+  }
+
+  count(name: string): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return { ...Object.fromEntries(this.#counts), streams_open: this.#open.size };
+  }
+
+  sync(kind: SyncKind, call: Call): void {
+    const zone = textOf(call.metadata, CLIENT_ID);
+    this.#track(call, () => this.#closed(stream));
+    const stream = crypto.randomUUID();
+    if (zone === "") {
+      this.count("calls_without_zone");
+      return end(call, "invalid_argument", `metadata "${CLIENT_ID}" is not present`);
+    }
+    const open: Open = { call, kind, to: null };
+    this.#open.set(stream, open);
+    // The peer learns that it is connected, though nothing is to be said yet.
+    call.sendMetadata(new Metadata());
+    const caller = callerOf(call);
+    if (!this.#options.deliver(GLOBAL, { tag: "stream_opened", stream, kind, zone, caller })) {
+      this.count("streams_refused");
+      return end(call, "unavailable", "too many zones connect at once");
+    }
+    if (open.to !== null) return;
+    open.patience = setTimeout(() => {
+      this.count("streams_not_admitted");
+      end(call, "unavailable", "nobody takes this stream; try again");
+    }, this.#options.admitMsMax ?? ADMIT_MS_MAX);
+  }
+
+  /** Held open: whoever has an admin stream stays connected. What it carries is nobody's question. */
+  admin(call: Call): void {
+    this.#track(call, () => {});
+    if (textOf(call.metadata, CLIENT_ID) === "") {
+      return end(call, "invalid_argument", `metadata "${CLIENT_ID}" is not present`);
+    }
+    call.on("data", () => this.count("admin_answers_unasked"));
+    call.on("end", () => call.end());
+  }
+
+  health(call: ServerUnaryCall<Buffer, Buffer>): Uint8Array | null {
+    const zone = textOf(call.metadata, CLIENT_ID);
+    if (zone === "") return null;
+    this.count("health_checks");
+    const reports = readReports(textOf(call.metadata, PROGRESS) || "[]");
+    this.#options.deliver(GLOBAL, { tag: "health_checked", zone, reports });
+    return encode("kuma.mesh.v1alpha1.ZoneHealthCheckResponse", { interval: HEALTH_INTERVAL });
+  }
+
+  command(what: ServerCommand): void {
+    const open = this.#open.get(what.stream);
+    if (!open) {
+      if (what.do === "admit") this.#tellClosed(what.to, what.stream);
+      return;
+    }
+    switch (what.do) {
+      case "admit":
+        open.to = what.to;
+        clearTimeout(open.patience);
+        open.call.on("data", (bytes: Buffer) => this.#received(what.stream, open, bytes));
+        open.call.on("end", () => open.call.end());
+        return;
+      case "send":
+        open.call.write(
+          toBuffer("request" in what ? encodeRequest(what.request) : encodeResponse(what.response)),
+        );
+        return;
+      case "close":
+        return end(open.call, what.code, what.message);
+    }
+  }
+
+  endAll(): Promise<void> {
+    for (const call of this.#calls) end(call, "unavailable", "global is stopping");
+    if (this.#calls.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#idle = resolve;
+    });
+  }
+
+  #received(stream: string, { call, kind, to }: Open, bytes: Buffer): void {
+    this.count("messages");
+    let event: ServerEvent;
+    try {
+      event = kind === "global_to_zone"
+        ? { tag: "request_received", stream, request: decodeRequest(fromBuffer(bytes)) }
+        : { tag: "response_received", stream, response: decodeResponse(fromBuffer(bytes)) };
+    } catch (error) {
+      this.count("malformed_messages");
+      this.#options.onPeerError?.({ peer: call.getPeer(), message: String(error) });
+      return end(call, "invalid_argument", "malformed message");
+    }
+    if (this.#options.deliver(to!, event)) return;
+    this.count("streams_overrun");
+    end(call, "unavailable", "more than can be handled; try again");
+  }
+
+  #track(call: Call, closed: () => void): void {
+    this.#calls.add(call);
+    let over = false;
+    const finished = () => {
+      if (over) return;
+      over = true;
+      this.#calls.delete(call);
+      closed();
+      if (this.#calls.size === 0) this.#idle?.();
+    };
+    call.on("cancelled", finished);
+    call.on("close", finished);
+    call.on("finish", finished);
+    // An ended call tells its reason as an error; the peer has it too.
+    call.on("error", finished);
+  }
+
+  #closed(stream: string): void {
+    const open = this.#open.get(stream);
+    this.#open.delete(stream);
+    clearTimeout(open?.patience);
+    if (open?.to) this.#tellClosed(open.to, stream);
+  }
+
+  #tellClosed(to: string, stream: string): void {
+    this.#options.deliver(to, { tag: "stream_closed", stream, reason: "the stream ended" });
+  }
+}
+
+function grpcServer(streams: Streams): GrpcServer {
+  const server = new GrpcServer({
+    "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
+    "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
+    "grpc.max_concurrent_streams": STREAMS_MAX,
+    "grpc.keepalive_time_ms": SERVER_KEEPALIVE_MS,
+    "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,
+  });
+  const bytes = {
+    requestSerialize: (message: Buffer) => message,
+    requestDeserialize: (message: Buffer) => message,
+    responseSerialize: (message: Buffer) => message,
+    responseDeserialize: (message: Buffer) => message,
+  };
+  const bidi = (path: string) => ({ path, requestStream: true, responseStream: true, ...bytes });
+  server.addService({
+    GlobalToZoneSync: bidi(SYNC_PATHS.global_to_zone),
+    ZoneToGlobalSync: bidi(SYNC_PATHS.zone_to_global),
+  }, {
+    GlobalToZoneSync: (call: Call) => streams.sync("global_to_zone", call),
+    ZoneToGlobalSync: (call: Call) => streams.sync("zone_to_global", call),
+  });
+  server.addService({
+    ...Object.fromEntries(ADMIN_CALLS.map(({ name }) => [name, bidi(adminPath(name))])),
+    HealthCheck: { path: HEALTH_PATH, requestStream: false, responseStream: false, ...bytes },
+  }, {
+    ...Object.fromEntries(
+      ADMIN_CALLS.map(({ name }) => [name, (call: Call) => streams.admin(call)]),
+    ),
+    HealthCheck: (
+      call: ServerUnaryCall<Buffer, Buffer>,
+      answer: (error: { code: status; details: string } | null, value?: Buffer) => void,
+    ) => {
+      const value = streams.health(call);
+      if (value) answer(null, toBuffer(value));
+      else {
+        answer({
+          code: status.INVALID_ARGUMENT,
+          details: `metadata "${CLIENT_ID}" is not present`,
+        });
+      }
+    },
+  });
+  return server;
+}
+
+function end(call: Call, code: CloseCode, message: string): void {
+  // grpc-js takes the status of a server stream from an error that it emits.
+  if (!call.writableEnded) call.emit("error", { code: CODES[code], details: message });
+}
+
+function callerOf(call: Call): CallerInfo {
+  const { metadata } = call;
+  return {
+    features: metadata.get("features").flatMap((value) => String(value).split(/,\s*/)),
+    version: textOf(metadata, "version"),
+    peer: call.getPeer(),
+    authorized: metadata.get("authorization").length === 1,
+  };
+}
+
+function textOf(metadata: Metadata, key: string): string {
+  const [value] = metadata.get(key);
+  return value === undefined ? "" : String(value);
+}

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import type { Resource, ResourceDescriptor } from "../core/resource.ts";
+import { KINDS } from "../core/kinds.ts";
+import { globalToZone, zoneToGlobal } from "./direction.ts";
+import { goesToGlobal, goesToZone, pinToZone } from "./filter.ts";
+import { downward, upward } from "./mapper.ts";
+import { globalYields, zoneYields } from "./predicate.ts";
+
+const kind = (name: string): ResourceDescriptor => KINDS.find((one) => one.name === name)!;
+const ROUTE: ResourceDescriptor = {
+  ...kind("Mesh"),
+  name: "TrafficRoute",
+  scope: "Mesh",
+  keepsName: false,
+};
+
+function resource(part: Partial<Resource>): Resource {
+  return {
+    type: "Mesh",
+    mesh: "",
+    name: "default",
+    labels: {},
+    spec: {},
+    version: 1,
+    creationTime: "",
+    modificationTime: "",
+    ...part,
+  };
+}
+
+Deno.test("downward() names a global policy as Kuma does", () => {
+  const route = resource({ type: "TrafficRoute", mesh: "sync", name: "tr-update" });
+  const copy = downward(route, { descriptor: ROUTE, hashNames: true });
+  assert.equal(copy.name, "tr-update-4v26476c6bczdf22");
+  assert.deepEqual(copy.labels, {
+    "kuma.io/display-name": "tr-update",
+    "kuma.io/origin": "global",
+  });
+  assert.equal(downward(route, { descriptor: ROUTE, hashNames: false }).name, "tr-update");
+});
+
+Deno.test("downward() leaves a Mesh its name and adds only the origin", () => {
+  const copy = downward(resource({}), { descriptor: kind("Mesh"), hashNames: true });
+  assert.equal(copy.name, "default");
+  assert.deepEqual(copy.labels, { "kuma.io/origin": "global" });
+});
+
+Deno.test("an ingress has one name on global and in every other zone", () => {
+  const own = resource({ type: "ZoneIngress", name: "ingress", spec: { zone: "kuma-5" } });
+  const onGlobal = { ...own, ...upward(own, "kuma-5") };
+  assert.equal(onGlobal.name, "ingress-xzfw5c7w6f69x728");
+  assert.deepEqual(onGlobal.labels, {
+    "kuma.io/display-name": "ingress",
+    "kuma.io/origin": "zone",
+    "kuma.io/zone": "kuma-5",
+  });
+  const elsewhere = downward(onGlobal, { descriptor: kind("ZoneIngress"), hashNames: true });
+  assert.equal(elsewhere.name, onGlobal.name);
+  assert.deepEqual(elsewhere.labels, { ...onGlobal.labels, "kuma.io/origin": "global" });
+});
+
+Deno.test("upward() drops what only the zone cares about", () => {
+  const insight = resource({
+    type: "DataplaneInsight",
+    mesh: "default",
+    name: "be-1",
+    labels: { "kuma.io/deletion-grace-period-started-at": "x" },
+    spec: { subscriptions: [{ id: "1", generation: 4 }] },
+  });
+  const copy = upward(insight, "east");
+  assert.deepEqual(copy.spec, { subscriptions: [{ id: "1" }] });
+  assert.equal(copy.labels["kuma.io/deletion-grace-period-started-at"], undefined);
+});
+
+Deno.test("goesToZone() keeps at home what a zone must not have", () => {
+  const to = (descriptor: ResourceDescriptor, disabled: readonly string[] = []) => ({
+    descriptor,
+    zone: "east",
+    isDisabled: (zone: string) => disabled.includes(zone),
+  });
+  const config = (name: string) => resource({ type: "Config", name });
+  assert.ok(goesToZone(config("kuma-cluster-id"), to(kind("Config"))));
+  assert.ok(!goesToZone(config("kuma-default-dns-vips"), to(kind("Config"))));
+  const secret = (name: string) => resource({ type: "GlobalSecret", name });
+  assert.ok(!goesToZone(secret("user-token-signing-key-1"), to(kind("GlobalSecret"))));
+  assert.ok(!goesToZone(secret("zone-token-signing-key-1"), to(kind("GlobalSecret"))));
+  assert.ok(goesToZone(secret("zone-token-revocations"), to(kind("GlobalSecret"))));
+  assert.ok(
+    !goesToZone(
+      resource({ labels: { "kuma.io/kds-sync": "disabled" } }),
+      to(kind("Mesh")),
+    ),
+  );
+  const ingress = (zone: string) =>
+    resource({
+      type: "ZoneIngress",
+      labels: { "kuma.io/origin": "zone", "kuma.io/zone": zone },
+    });
+  assert.ok(goesToZone(ingress("west"), to(kind("ZoneIngress"))));
+  assert.ok(!goesToZone(ingress("east"), to(kind("ZoneIngress"))));
+  assert.ok(!goesToZone(ingress("west"), to(kind("ZoneIngress"), ["west"])));
+  const dataplane = resource({ type: "Dataplane", labels: { "kuma.io/origin": "zone" } });
+  assert.ok(!goesToZone(dataplane, to(kind("Dataplane"))));
+});
+
+Deno.test("goesToGlobal() sends what was made in the zone", () => {
+  const dataplane = (origin?: string) =>
+    resource({ type: "Dataplane", labels: origin ? { "kuma.io/origin": origin } : {} });
+  assert.ok(goesToGlobal(dataplane(), kind("Dataplane")));
+  assert.ok(goesToGlobal(dataplane("zone"), kind("Dataplane")));
+  assert.ok(!goesToGlobal(dataplane("global"), kind("Dataplane")));
+  assert.ok(!goesToGlobal(resource({ type: "Secret" }), kind("Secret")));
+});
+
+Deno.test("pinToZone() does not take a zone's word for its name", () => {
+  const pinned = pinToZone("ZoneIngress", {
+    zone: "evil",
+    availableServices: [{ tags: { "kuma.io/zone": "evil", a: "b" } }, { tags: { a: "b" } }],
+  }, "east");
+  assert.ok(pinned.rewritten);
+  assert.deepEqual(pinned.spec, {
+    zone: "east",
+    availableServices: [{ tags: { "kuma.io/zone": "east", a: "b" } }, { tags: { a: "b" } }],
+  });
+  const dataplane = {
+    networking: {
+      inbound: [{ port: 1, tags: { "kuma.io/zone": "evil" } }],
+      gateway: { tags: { "kuma.io/zone": "evil" } },
+    },
+  };
+  assert.deepEqual(pinToZone("Dataplane", dataplane, "east").spec, {
+    networking: {
+      inbound: [{ port: 1, tags: { "kuma.io/zone": "east" } }],
+      gateway: { tags: { "kuma.io/zone": "east" } },
+    },
+  });
+  assert.ok(!pinToZone("Mesh", { a: 1 }, "east").rewritten);
+});
+
+Deno.test("predicates: who may overwrite what", () => {
+  assert.ok(zoneYields(resource({}), kind("Mesh")));
+  assert.ok(!zoneYields(resource({ type: "Secret" }), kind("Secret")));
+  const copy = { "kuma.io/origin": "global" };
+  assert.ok(zoneYields(resource({ type: "Secret", labels: copy }), kind("Secret")));
+  assert.ok(!zoneYields(resource({ type: "ZoneIngress" }), kind("ZoneIngress")));
+  assert.ok(globalYields(resource({ labels: { "kuma.io/zone": "east" } }), "east"));
+  assert.ok(globalYields(resource({ name: "east.be-1" }), "east"));
+  assert.ok(!globalYields(resource({ labels: { "kuma.io/zone": "west" } }), "east"));
+  const dotted = resource({ name: "east.be-1", labels: { "kuma.io/zone": "west" } });
+  assert.ok(!globalYields(dotted, "east"), "a name says nothing where a label does");
+});
+
+Deno.test("directions follow from the descriptors, in the order in which kinds depend", () => {
+  assert.deepEqual(
+    globalToZone(KINDS).map(({ name }) => name),
+    ["Mesh", "GlobalSecret", "Secret", "Config", "ZoneIngress"],
+  );
+  assert.deepEqual(
+    zoneToGlobal(KINDS).map(({ name }) => name),
+    ["ZoneIngress", "Dataplane", "DataplaneInsight", "ZoneIngressInsight"],
+  );
+});

@@ -1,0 +1,93 @@
+// What one side offers the other now: filtered, mapped and encoded, and by which name it goes.
+
+import type { Draft, Resource, ResourceDescriptor } from "../core/resource.ts";
+import { encodeResource } from "./codec.ts";
+import { downward, upward } from "./mapper.ts";
+import type { KdsItem } from "./wire.ts";
+
+export interface OfferBook {
+  readonly offers: Map<string, Map<string, KdsItem>>;
+  /** Per type: the name at home to the name on the wire. */
+  readonly wireNames: Map<string, Map<string, string>>;
+}
+
+export function openBook(): OfferBook {
+  return { offers: new Map(), wireNames: new Map() };
+}
+
+/** Enters, replaces or (null) strikes out what is called `local` at home; names what changed. */
+export function enter(
+  book: OfferBook,
+  entry: { readonly type: string; readonly local: string; readonly item: KdsItem | null },
+): readonly string[] {
+  const { type, local, item } = entry;
+  const offers = shelf(book.offers, type);
+  const wireNames = shelf(book.wireNames, type);
+  const before = wireNames.get(local);
+  const changed: string[] = [];
+  if (before !== undefined && before !== item?.name) {
+    offers.delete(before);
+    wireNames.delete(local);
+    changed.push(before);
+  }
+  if (item) {
+    offers.set(item.name, item);
+    wireNames.set(local, item.name);
+    changed.push(item.name);
+  }
+  return changed;
+}
+
+function shelf<Value>(shelves: Map<string, Map<string, Value>>, type: string): Map<string, Value> {
+  let found = shelves.get(type);
+  if (!found) shelves.set(type, found = new Map());
+  return found;
+}
+
+export type Encoded =
+  | { readonly ok: true; readonly item: KdsItem }
+  | { readonly ok: false; readonly reason: string };
+
+/** Resources are never mutated, so each is encoded once for all zones, and forgotten with it. */
+const hashed = new WeakMap<Resource, Encoded>();
+const plain = new WeakMap<Resource, Encoded>();
+const upwards = new WeakMap<Resource, Encoded>();
+
+export function encodeDownward(
+  resource: Resource,
+  to: { readonly descriptor: ResourceDescriptor; readonly hashNames: boolean },
+): Encoded {
+  return once(to.hashNames ? hashed : plain, resource, () => ({
+    draft: downward(resource, to),
+    descriptor: to.descriptor,
+  }));
+}
+
+export function encodeUpward(
+  resource: Resource,
+  from: { readonly descriptor: ResourceDescriptor; readonly zone: string },
+): Encoded {
+  return once(upwards, resource, () => ({
+    draft: upward(resource, from.zone),
+    descriptor: from.descriptor,
+  }));
+}
+
+function once(
+  cache: WeakMap<Resource, Encoded>,
+  resource: Resource,
+  map: () => { readonly draft: Draft; readonly descriptor: ResourceDescriptor },
+): Encoded {
+  let encoded = cache.get(resource);
+  if (!encoded) {
+    const { draft, descriptor } = map();
+    try {
+      encoded = { ok: true, item: encodeResource(draft, descriptor) };
+    } catch (error) {
+      // One that cannot be encoded must not keep the others at home.
+      encoded = { ok: false, reason: String(error) };
+    }
+    cache.set(resource, encoded);
+  }
+  return encoded;
+}

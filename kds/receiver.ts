@@ -1,0 +1,309 @@
+// The receiving side of one stream: from a response to writes, and from their results to ACK or NACK.
+//
+//   response ─▶ plan ─┬─ nothing to write ──────────────▶ ACK / NACK
+//                     └─ one transaction ─┬─ durable ───▶ ACK / NACK
+//                                         ├─ invalid ───▶ each write alone; the bad ones are named
+//                                         └─ conflict, store away ──▶ planned again a little later
+
+import { sameJson } from "../core/json.ts";
+import { DISPLAY_NAME_LABEL, isResourceName, ORIGIN_LABEL, ZONE_LABEL } from "../core/names.ts";
+import type { Draft, Resource, ResourceDescriptor } from "../core/resource.ts";
+import { renderViolations, type Violation } from "../core/violation.ts";
+import type { Change, Op } from "../store/store.ts";
+import { decodeResource } from "./codec.ts";
+import { pinToZone } from "./filter.ts";
+import { applyChanges, type Image } from "./image.ts";
+import { globalYields, zoneYields } from "./predicate.ts";
+import { type KdsRequest, type KdsResponse, parseWireName, wireName } from "./wire.ts";
+
+/** How one side takes what the other sends. */
+export interface Rules {
+  readonly descriptors: ReadonlyMap<string, ResourceDescriptor>;
+  /** The sender's name for a resource, as the receiver keeps it. */
+  localName(name: string): string;
+  /** Labels and fields that the receiver does not take the sender's word for. */
+  admit(draft: Draft): Draft;
+  /** Whether the sender may overwrite or delete what is there. */
+  yields(resource: Resource, descriptor: ResourceDescriptor): boolean;
+}
+
+export function zoneRules(descriptors: readonly ResourceDescriptor[]): Rules {
+  return {
+    descriptors: byName(descriptors),
+    localName: (name) => name,
+    admit: (draft) => ({ ...draft, labels: { ...draft.labels, [ORIGIN_LABEL]: "global" } }),
+    yields: zoneYields,
+  };
+}
+
+/** `prefixNames`: the peer is older than hashed names, so its names are told apart by a prefix. */
+export function globalRules(
+  descriptors: readonly ResourceDescriptor[],
+  { zone, prefixNames }: { readonly zone: string; readonly prefixNames: boolean },
+): Rules {
+  const localName = (name: string) => prefixNames ? `${zone}.${name}` : name;
+  return {
+    descriptors: byName(descriptors),
+    localName,
+    admit: (draft) => ({
+      ...draft,
+      name: localName(draft.name),
+      labels: {
+        ...(prefixNames && { [DISPLAY_NAME_LABEL]: draft.name }),
+        ...draft.labels,
+        [ORIGIN_LABEL]: "zone",
+        [ZONE_LABEL]: zone,
+      },
+      spec: pinToZone(draft.type, draft.spec, zone).spec,
+    }),
+    yields: (resource) => globalYields(resource, zone),
+  };
+}
+
+function byName(descriptors: readonly ResourceDescriptor[]) {
+  return new Map(descriptors.map((descriptor) => [descriptor.name, descriptor]));
+}
+
+/** What became of a write; the hub's WriteResult fits. */
+export type Written =
+  | { readonly ok: true; readonly changes: readonly Change[] }
+  | { readonly ok: false; readonly reason: "invalid"; readonly violations: readonly Violation[] }
+  | { readonly ok: false; readonly reason: "conflict" | "unavailable" };
+
+export interface Receiver {
+  readonly rules: Rules;
+  /** Says apart the writes of one stream from those of the stream before. */
+  readonly id: string;
+  readonly nodeId: string;
+  /** Types whose first response is done: from then on, only what is named has changed. */
+  readonly complete: Set<string>;
+  readonly intakes: Map<string, Intake>;
+  writes: number;
+}
+
+/** One response under way. There is one per type: the sender waits for its ACK. */
+interface Intake {
+  readonly response: KdsResponse;
+  readonly hold: string | null;
+  readonly rejected: string[];
+  /** Writes without an answer. */
+  readonly open: Map<string, readonly Op[]>;
+  /** A write met something newer, or no store: all is compared again. */
+  stale: boolean;
+}
+
+export function openReceiver(
+  id: string,
+  options: { readonly rules: Rules; readonly nodeId: string },
+): Receiver {
+  return { ...options, id, complete: new Set(), intakes: new Map(), writes: 0 };
+}
+
+export interface Write {
+  readonly ref: string;
+  readonly ops: readonly Op[];
+}
+
+export interface Intaken {
+  readonly writes: readonly Write[];
+  /** ACK or NACK. */
+  readonly answer: KdsRequest | null;
+  /** A type to take again after a pause: the store was away, or was ahead of us. */
+  readonly again: string | null;
+  /** What happened to this response, for the log. Empty while it is under way. */
+  readonly rejected: readonly string[];
+}
+
+const UNDER_WAY: Intaken = { writes: [], answer: null, again: null, rejected: [] };
+
+/** `hold`: why nothing that exists may be changed or deleted now; null when it may. */
+export function takeResponse(
+  receiver: Receiver,
+  response: KdsResponse,
+  { image, hold }: { readonly image: Image; readonly hold: string | null },
+): Intaken {
+  const intake: Intake = { response, hold, rejected: [], open: new Map(), stale: false };
+  receiver.intakes.set(response.typeUrl, intake);
+  return plan(receiver, intake, image);
+}
+
+/** Plans what could not be written before; `image` is newer now. */
+export function takeAgain(receiver: Receiver, typeUrl: string, image: Image): Intaken {
+  const intake = receiver.intakes.get(typeUrl);
+  if (!intake || intake.open.size > 0) return UNDER_WAY;
+  intake.rejected.length = 0;
+  intake.stale = false;
+  return plan(receiver, intake, image);
+}
+
+export function onWritten(
+  receiver: Receiver,
+  ref: string,
+  { result, image }: { readonly result: Written; readonly image: Image },
+): Intaken {
+  if (result.ok) applyChanges(image, result.changes);
+  const intake = [...receiver.intakes.values()].find(({ open }) => open.has(ref));
+  if (!intake) return UNDER_WAY;
+  const ops = intake.open.get(ref)!;
+  intake.open.delete(ref);
+  if (!result.ok && result.reason === "invalid") {
+    if (ops.length > 1) return write(receiver, intake, ops.map((op) => [op]));
+    intake.rejected.push(...ops.map((op) => `${nameOf(op)}: ${renderInline(result.violations)}`));
+  } else if (!result.ok) {
+    intake.stale = true;
+  }
+  if (intake.open.size > 0) return UNDER_WAY;
+  return intake.stale ? { ...UNDER_WAY, again: intake.response.typeUrl } : finish(receiver, intake);
+}
+
+/** The response that a write belongs to, while it is under way. */
+export function responseOf(receiver: Receiver, ref: string): KdsResponse | undefined {
+  return [...receiver.intakes.values()].find(({ open }) => open.has(ref))?.response;
+}
+
+function plan(receiver: Receiver, intake: Intake, image: Image): Intaken {
+  const { response, rejected } = intake;
+  const descriptor = receiver.rules.descriptors.get(response.typeUrl);
+  if (!descriptor) {
+    rejected.push(`type "${response.typeUrl}" was not asked for`);
+    return finish(receiver, intake);
+  }
+  const shelf = image.get(response.typeUrl) ?? new Map<string, Resource>();
+  const first = !receiver.complete.has(response.typeUrl);
+  const ops = planOps({ receiver, intake, descriptor, shelf, first });
+  return ops.length === 0 ? finish(receiver, intake) : write(receiver, intake, [ops]);
+}
+
+/** Pure comparison of what came with what is there; rejections are noted in the intake. */
+function planOps({ receiver, intake, descriptor, shelf, first }: {
+  readonly receiver: Receiver;
+  readonly intake: Intake;
+  readonly descriptor: ResourceDescriptor;
+  readonly shelf: ReadonlyMap<string, Resource>;
+  readonly first: boolean;
+}): readonly Op[] {
+  const { rules } = receiver;
+  const { response, rejected, hold } = intake;
+  const named = new Set<string>();
+  const puts: Op[] = [];
+  let held = 0;
+  for (const item of response.resources) {
+    const decoded = decodeResource(item, descriptor);
+    if (!decoded.ok) {
+      named.add(localWireName(rules, decoded.name));
+      rejected.push(`${decoded.name}: ${decoded.reason}`);
+      continue;
+    }
+    const draft = rules.admit(decoded.draft);
+    const name = wireName(draft);
+    named.add(name);
+    const there = shelf.get(name);
+    const refusal = refusalOf(draft, descriptor) ??
+      (there && !rules.yields(there, descriptor)
+        ? "exists already, and is not the sender's to change"
+        : null);
+    if (refusal !== null) rejected.push(`${name}: ${refusal}`);
+    else if (there && isSame(there, draft)) continue;
+    else if (there && hold !== null) held++;
+    else puts.push(put(draft, descriptor, there));
+  }
+  const gone = first
+    ? [...shelf.keys()].filter((name) => !named.has(name))
+    : response.removed.map((name) => localWireName(rules, name)).filter((name) => !named.has(name));
+  const deletable = gone.flatMap((name) => shelf.get(name) ?? [])
+    .filter((resource) => rules.yields(resource, descriptor));
+  if (hold !== null) held += deletable.length;
+  if (held > 0) rejected.push(`${held} changes are held back: ${hold}`);
+  const deletes = hold === null ? deletable.map((resource) => remove(resource, descriptor)) : [];
+  return [...puts, ...deletes];
+}
+
+function localWireName(rules: Rules, text: string): string {
+  const { mesh, name } = parseWireName(text);
+  return wireName({ mesh, name: rules.localName(name) });
+}
+
+function refusalOf(draft: Draft, descriptor: ResourceDescriptor): string | null {
+  if (!isResourceName(draft.name)) return "has a name that is no RFC 1123 subdomain";
+  if ((draft.mesh === "") !== (descriptor.scope === "Global")) {
+    return descriptor.scope === "Global" ? "has a mesh, but is global" : "has no mesh";
+  }
+  if (draft.mesh !== "" && !isResourceName(draft.mesh)) return "has an illegal mesh name";
+  const violations = descriptor.validate(draft.spec);
+  return violations.length > 0 ? renderInline(violations) : null;
+}
+
+/**
+ * A copy is the sender's alone, whatever its version. Of shared kinds the receiver's users write
+ * theirs under the same names, so these are compared with what we believe is there.
+ */
+function put(resource: Draft, { kds }: ResourceDescriptor, there: Resource | undefined): Op {
+  return kds === "shared"
+    ? { op: "put", resource, expected: there?.version ?? 0 }
+    : { op: "put", resource };
+}
+
+function remove({ type, mesh, name, version }: Resource, { kds }: ResourceDescriptor): Op {
+  const key = { type, mesh, name };
+  return kds === "shared" ? { op: "delete", key, expected: version } : { op: "delete", key };
+}
+
+function write(
+  receiver: Receiver,
+  intake: Intake,
+  batches: readonly (readonly Op[])[],
+): Intaken {
+  const writes = batches.map((ops): Write => {
+    receiver.writes++;
+    const ref = `${receiver.id}#${receiver.writes}`;
+    intake.open.set(ref, ops);
+    return { ref, ops };
+  });
+  return { ...UNDER_WAY, writes };
+}
+
+function finish(receiver: Receiver, intake: Intake): Intaken {
+  const { typeUrl, nonce } = intake.response;
+  const { rejected } = intake;
+  receiver.intakes.delete(typeUrl);
+  receiver.complete.add(typeUrl);
+  return {
+    ...UNDER_WAY,
+    rejected: [...rejected],
+    answer: {
+      typeUrl,
+      nonce,
+      nodeId: receiver.nodeId,
+      subscribe: rejected.length > 0 ? ["*"] : [],
+      initialVersions: {},
+      ...(rejected.length > 0 && { error: rejected.join("; ") }),
+    },
+  };
+}
+
+/** The first request of a type. */
+export function subscription(
+  typeUrl: string,
+  { nodeId, metadata }: { readonly nodeId: string; readonly metadata: KdsRequest["metadata"] },
+): KdsRequest {
+  return {
+    typeUrl,
+    nonce: "",
+    nodeId,
+    ...(metadata !== undefined && { metadata }),
+    subscribe: ["*"],
+    initialVersions: {},
+  };
+}
+
+function isSame(there: Resource, draft: Draft): boolean {
+  return sameJson(there.labels, draft.labels) && sameJson(there.spec, draft.spec);
+}
+
+function nameOf(op: Op): string {
+  return wireName(op.op === "put" ? op.resource : op.key);
+}
+
+function renderInline(violations: readonly Violation[]): string {
+  return renderViolations(violations).replaceAll("\n", ";").trim().replaceAll(/ {2,}/g, " ");
+}

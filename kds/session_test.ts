@@ -1,0 +1,377 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { KINDS } from "../core/kinds.ts";
+import type { Draft, Resource, ResourceDescriptor } from "../core/resource.ts";
+import type { Change, Op } from "../store/store.ts";
+import { applyChanges, emptyImage, type Image } from "./image.ts";
+import { encodeDownward, enter, openBook } from "./offers.ts";
+import {
+  type Intaken,
+  onWritten,
+  openReceiver,
+  type Receiver,
+  takeAgain,
+  takeResponse,
+  type Written,
+  zoneRules,
+} from "./receiver.ts";
+import {
+  advance,
+  onRequest,
+  openSender,
+  owe,
+  rejections,
+  settledRevision,
+  takeResponses,
+} from "./sender.ts";
+import type { KdsRequest, KdsResponse } from "./wire.ts";
+
+const kind = (name: string): ResourceDescriptor => KINDS.find((one) => one.name === name)!;
+const DOWN = [kind("Mesh"), kind("Secret")];
+
+/** A global's half of a session, over a table of its own. */
+function globalHalf() {
+  const table = new Map<string, Resource>();
+  let book = openBook();
+  let sender = openSender();
+  let revision = 0;
+  const options = () => ({
+    offers: book.offers,
+    systemVersion: `c:${revision}`,
+    controlPlane: "global",
+  });
+  const offer = (name: string) => {
+    const resource = table.get(name);
+    const encoded = resource &&
+      encodeDownward(resource, { descriptor: kind(resource.type), hashNames: true });
+    const item = encoded?.ok ? encoded.item : null;
+    for (const changed of enter(book, { type: typeOf(name), local: name, item })) {
+      owe(sender, typeOf(name), changed);
+    }
+  };
+  return {
+    table,
+    get sender() {
+      return sender;
+    },
+    change(name: string, spec: Draft["spec"] | null) {
+      revision++;
+      if (spec) table.set(name, resource(name, spec, revision));
+      else table.delete(name);
+      advance(sender, revision);
+      offer(name);
+    },
+    reconnect() {
+      sender = openSender();
+      book = openBook();
+      for (const name of table.keys()) offer(name);
+      advance(sender, revision);
+    },
+    request: (request: KdsRequest) => onRequest(sender, request, book.offers),
+    responses: () => takeResponses(sender, options()),
+  };
+}
+
+const typeOf = (name: string) => name.startsWith("mesh") ? "Mesh" : "Secret";
+
+function resource(name: string, spec: Draft["spec"], version: number): Resource {
+  const mesh = typeOf(name) === "Mesh" ? "" : "default";
+  const times = { creationTime: "", modificationTime: "" };
+  return { type: typeOf(name), mesh, name, labels: {}, spec, version, ...times };
+}
+
+/** A zone's half: its store is a table, too. */
+function zoneHalf(seed: readonly Resource[] = []) {
+  const image: Image = emptyImage(DOWN);
+  let revision = 100;
+  const commit = (ops: readonly Op[]): Written => {
+    revision++;
+    const changes = ops.map((op): Change =>
+      op.op === "put"
+        ? {
+          revision,
+          key: op.resource,
+          resource: { ...resource("", {}, revision), ...op.resource, version: revision },
+          previous: null,
+        }
+        : { revision, key: op.key, resource: null, previous: null }
+    );
+    return { ok: true, changes };
+  };
+  applyChanges(
+    image,
+    seed.map((one) => ({ revision: one.version, key: one, resource: one, previous: null })),
+  );
+  let receiver: Receiver;
+  const reconnect = () => {
+    receiver = openReceiver("s", { rules: zoneRules(DOWN), nodeId: "east" });
+  };
+  reconnect();
+  const settle = (intaken: Intaken, write: (ops: readonly Op[]) => Written): KdsRequest | null => {
+    let { answer } = intaken;
+    for (const { ref, ops } of intaken.writes) {
+      const after = onWritten(receiver, ref, { result: write(ops), image });
+      answer = settle(after, write) ?? answer;
+    }
+    return answer;
+  };
+  return {
+    image,
+    reconnect,
+    commit,
+    get receiver() {
+      return receiver;
+    },
+    take: (
+      response: KdsResponse,
+      { hold = null, write = commit }: {
+        readonly hold?: string | null;
+        readonly write?: (ops: readonly Op[]) => Written;
+      } = {},
+    ) => settle(takeResponse(receiver, response, { image, hold }), write),
+  };
+}
+
+const ask = (typeUrl: string): KdsRequest => ({
+  typeUrl,
+  nonce: "",
+  nodeId: "east",
+  subscribe: ["*"],
+  initialVersions: {},
+});
+
+Deno.test("a subscribed type is answered once, also with nothing; an unknown type too", () => {
+  const global = globalHalf();
+  global.request(ask("Mesh"));
+  global.request(ask("MeshTimeout"));
+  const responses = global.responses();
+  assert.deepEqual(responses.map(({ typeUrl, nonce, resources }) => [typeUrl, nonce, resources]), [
+    ["Mesh", "1", []],
+    ["MeshTimeout", "2", []],
+  ]);
+  assert.deepEqual(global.responses(), []);
+});
+
+Deno.test("one response per type is in flight; what changes meanwhile goes next, once", () => {
+  const global = globalHalf();
+  global.request(ask("Mesh"));
+  assert.equal(global.responses().length, 1);
+  global.change("mesh-1", {});
+  global.change("mesh-1", { skipCreatingInitialPolicies: ["*"] });
+  global.change("mesh-2", {});
+  global.change("mesh-2", null);
+  assert.deepEqual(global.responses(), []);
+  global.request({ ...ask("Mesh"), nonce: "1", subscribe: [] });
+  const [next] = global.responses();
+  assert.deepEqual(next?.resources.map(({ name }) => name), ["mesh-1."]);
+  assert.deepEqual(next?.removed, []);
+  assert.equal(next?.systemVersion, "c:4");
+  assert.equal(settledRevision(global.sender), 0, "all four changes are on their way");
+  global.request({ ...ask("Mesh"), nonce: next!.nonce });
+  assert.equal(settledRevision(global.sender), 4);
+});
+
+Deno.test("what was rejected is not sent again until it changes", () => {
+  const global = globalHalf();
+  global.change("mesh-1", {});
+  global.request(ask("Mesh"));
+  const [first] = global.responses();
+  const said = global.request({ ...ask("Mesh"), nonce: first!.nonce, error: "bad" });
+  assert.deepEqual(said, { event: "nacked", typeUrl: "Mesh", message: "bad" });
+  assert.deepEqual([...rejections(global.sender)], [["Mesh", "bad"]]);
+  assert.deepEqual(global.responses(), []);
+  global.change("mesh-1", { skipCreatingInitialPolicies: ["*"] });
+  assert.equal(global.responses().length, 1);
+});
+
+Deno.test("an answer to an older response is ignored", () => {
+  const global = globalHalf();
+  global.request(ask("Mesh"));
+  global.responses();
+  assert.equal(global.request({ ...ask("Mesh"), nonce: "99" }).event, "ignored");
+  assert.equal(global.request({ ...ask("Secret"), nonce: "1" }).event, "ignored");
+});
+
+Deno.test("a peer that says what it holds gets the rest only", () => {
+  const global = globalHalf();
+  global.change("mesh-1", {});
+  global.change("mesh-2", {});
+  global.request(ask("Mesh"));
+  const [full] = global.responses();
+  const held = { "mesh-1.": full!.resources[0]!.version, "gone.": "1" };
+  global.reconnect();
+  global.request({ ...ask("Mesh"), initialVersions: held });
+  const [rest] = global.responses();
+  assert.deepEqual(rest?.resources.map(({ name }) => name), ["mesh-2."]);
+  assert.deepEqual(rest?.removed, ["gone."]);
+});
+
+Deno.test("a long later response is cut, and goes on after its ACK", () => {
+  const global = globalHalf();
+  global.request(ask("Secret"));
+  const [first] = global.responses();
+  global.request({ ...ask("Secret"), nonce: first!.nonce });
+  const data = "A".repeat(1_600_000);
+  for (const n of [1, 2, 3]) global.change(`s-${n}`, { data });
+  const [one] = global.responses();
+  assert.ok(one!.resources.length < 3);
+  global.request({ ...ask("Secret"), nonce: one!.nonce });
+  assert.ok(settledRevision(global.sender) < 3, "half an answer settles nothing");
+  const [two] = global.responses();
+  global.request({ ...ask("Secret"), nonce: two!.nonce });
+  assert.equal(one!.resources.length + two!.resources.length, 3);
+  assert.equal(settledRevision(global.sender), 3);
+});
+
+Deno.test("the first response replaces everything, later ones change what they name", () => {
+  const stale = { ...resource("mesh-old", {}, 1), labels: { "kuma.io/origin": "global" } };
+  const zone = zoneHalf([stale]);
+  const global = globalHalf();
+  global.change("mesh-1", {});
+  global.request(ask("Mesh"));
+  const ack = zone.take(global.responses()[0]!);
+  assert.equal(ack?.error, undefined);
+  assert.deepEqual([...zone.image.get("Mesh")!.keys()], ["mesh-1."]);
+  global.request(ack!);
+  global.change("mesh-2", {});
+  assert.equal(zone.take(global.responses()[0]!)?.error, undefined);
+  assert.deepEqual([...zone.image.get("Mesh")!.keys()], ["mesh-1.", "mesh-2."]);
+});
+
+Deno.test("a zone's own Secret of the same name wins; the others are stored, it alone is refused", () => {
+  const own = resource("s-1", { data: "b3du" }, 1);
+  const zone = zoneHalf([own]);
+  const global = globalHalf();
+  global.change("s-1", { data: "AAAA" });
+  global.change("s-2", { data: "AAAA" });
+  global.request(ask("Secret"));
+  const nack = zone.take(global.responses()[0]!);
+  assert.match(
+    nack?.error ?? "",
+    /^s-1\.default: exists already, and is not the sender's to change$/,
+  );
+  assert.deepEqual(nack?.subscribe, ["*"]);
+  assert.deepEqual(zone.image.get("Secret")!.get("s-1.default"), own);
+  assert.ok(zone.image.get("Secret")!.has("s-2.default"));
+});
+
+Deno.test("one resource that the store refuses is named; the others are written", () => {
+  const zone = zoneHalf();
+  const global = globalHalf();
+  for (const name of ["s-1", "s-2", "s-3"]) global.change(name, { data: "AAAA" });
+  global.request(ask("Secret"));
+  const nack = zone.take(global.responses()[0]!, {
+    write: (ops) =>
+      ops.some((op) => op.op === "put" && op.resource.name === "s-2")
+        ? { ok: false, reason: "invalid", violations: [{ path: "data", message: "is cursed" }] }
+        : zone.commit(ops),
+  });
+  assert.equal(nack?.error, "s-2.default: data: is cursed");
+  assert.deepEqual([...zone.image.get("Secret")!.keys()], ["s-1.default", "s-3.default"]);
+});
+
+Deno.test("a resource that cannot be decoded keeps its old copy", () => {
+  const zone = zoneHalf();
+  const global = globalHalf();
+  global.change("mesh-1", {});
+  global.request(ask("Mesh"));
+  global.request(zone.take(global.responses()[0]!)!);
+  zone.reconnect();
+  global.reconnect();
+  global.request(ask("Mesh"));
+  const [response] = global.responses();
+  const broken = response!.resources.map((item) => ({ ...item, bytes: new Uint8Array([255]) }));
+  const nack = zone.take({ ...response!, resources: broken });
+  assert.match(nack?.error ?? "", /^mesh-1\.: cannot be decoded/);
+  assert.ok(zone.image.get("Mesh")!.has("mesh-1."));
+});
+
+Deno.test("nothing is acknowledged before the store has it; a store that was away is tried again", () => {
+  const zone = zoneHalf();
+  const global = globalHalf();
+  global.change("mesh-1", {});
+  global.request(ask("Mesh"));
+  const [response] = global.responses();
+  assert.equal(
+    zone.take(response!, { write: () => ({ ok: false, reason: "unavailable" }) }),
+    null,
+  );
+  const again = takeAgain(zone.receiver, "Mesh", zone.image);
+  assert.equal(again.writes.length, 1);
+  const { ref, ops } = again.writes[0]!;
+  const done = onWritten(zone.receiver, ref, { result: zone.commit(ops), image: zone.image });
+  assert.equal(done.answer?.nonce, response!.nonce);
+});
+
+Deno.test("while held, what is new is added, and nothing is deleted or overwritten", () => {
+  const origin = { labels: { "kuma.io/origin": "global" } };
+  const zone = zoneHalf([
+    { ...resource("mesh-old", {}, 1), ...origin },
+    { ...resource("mesh-1", { skipCreatingInitialPolicies: ["*"] }, 1), ...origin },
+  ]);
+  const global = globalHalf();
+  global.change("mesh-1", {});
+  global.change("mesh-2", {});
+  global.request(ask("Mesh"));
+  const nack = zone.take(global.responses()[0]!, { hold: "a stranger" });
+  assert.equal(nack?.error, "2 changes are held back: a stranger");
+  assert.deepEqual([...zone.image.get("Mesh")!.keys()], ["mesh-old.", "mesh-1.", "mesh-2."]);
+  assert.deepEqual(zone.image.get("Mesh")!.get("mesh-1.")!.spec, {
+    skipCreatingInitialPolicies: ["*"],
+  });
+});
+
+Deno.test("whatever is lost on the way, both sides agree in the end", () => {
+  const step = fc.oneof(
+    { weight: 4, arbitrary: fc.record({ do: fc.constant("put" as const), n: fc.nat(4) }) },
+    { weight: 2, arbitrary: fc.record({ do: fc.constant("delete" as const), n: fc.nat(4) }) },
+    { weight: 4, arbitrary: fc.record({ do: fc.constant("exchange" as const), n: fc.nat(3) }) },
+    { weight: 1, arbitrary: fc.record({ do: fc.constant("cut" as const), n: fc.nat(1) }) },
+  );
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      const global = globalHalf();
+      const zone = zoneHalf();
+      const connect = () => {
+        zone.reconnect();
+        global.reconnect();
+        for (const { name } of DOWN) global.request(ask(name));
+      };
+      // `kept`: how many messages arrive before the line is cut.
+      const exchange = (kept: number) => {
+        let left = kept;
+        for (let out = global.responses(); out.length > 0; out = global.responses()) {
+          for (const response of out) {
+            if (left-- <= 0) return connect();
+            const answer = zone.take(response);
+            if (left-- <= 0) return connect();
+            global.request(answer!);
+          }
+        }
+      };
+      connect();
+      let count = 0;
+      for (const { do: what, n } of steps) {
+        const name = n % 2 ? `mesh-${n}` : `s-${n}`;
+        if (what === "put") {
+          count++;
+          global.change(
+            name,
+            n % 2
+              ? { skipCreatingInitialPolicies: [String(count)] }
+              : { data: "AAAA".repeat(count) },
+          );
+        } else if (what === "delete") global.change(name, null);
+        else if (what === "exchange") exchange(n === 0 ? Infinity : n);
+        else connect();
+      }
+      exchange(Infinity);
+      const there = DOWN.flatMap(({ name }) => [...zone.image.get(name)!.values()]);
+      assert.deepEqual(
+        there.map(({ name, spec }) => [name, spec]).sort(),
+        [...global.table.values()].map(({ name, spec }) => [name, spec]).sort(),
+      );
+    }),
+    { numRuns: 200 },
+  );
+});

@@ -1,0 +1,207 @@
+// What passes between global and a zone, as plain values: the dialect's messages, and the edges' events.
+
+import { isObject } from "../core/json.ts";
+import type { ProxyCounts } from "../core/receipt.ts";
+import type { JsonObject } from "../core/resource.ts";
+
+/** The two resource streams. In "zone_to_global" the gRPC client is the one that sends responses. */
+export type SyncKind = "global_to_zone" | "zone_to_global";
+
+/** DeltaDiscoveryRequest, without what KDS never uses. */
+export interface KdsRequest {
+  readonly typeUrl: string;
+  /** Empty: a subscription. Otherwise the response that this ACKs, or NACKs when `error` is there. */
+  readonly nonce: string;
+  /** The zone's name in both directions. kuma@v2.13.10:pkg/kds/v2/client/stream.go */
+  readonly nodeId: string;
+  /** Only in the first request of each type. */
+  readonly metadata?: JsonObject;
+  readonly subscribe: readonly string[];
+  /** What the client already holds, name to version; Kuma never sends it. */
+  readonly initialVersions: Readonly<Record<string, string>>;
+  readonly error?: string;
+}
+
+/** One resource of a response: a serialised kuma.mesh.v1alpha1.KumaResource. */
+export interface KdsItem {
+  /** `<name>.<mesh>`; informational, the identity is inside. */
+  readonly name: string;
+  readonly version: string;
+  readonly bytes: Uint8Array;
+  /** Set instead of usable bytes when the peer packed something else. */
+  readonly wrongType?: string;
+}
+
+/** DeltaDiscoveryResponse. */
+export interface KdsResponse {
+  readonly typeUrl: string;
+  readonly nonce: string;
+  /** `<cluster id>:<revision>` from Ursa, empty from Kuma. */
+  readonly systemVersion: string;
+  readonly controlPlane: string;
+  readonly resources: readonly KdsItem[];
+  /** `<name>.<mesh>` each. */
+  readonly removed: readonly string[];
+}
+
+/** What a caller said of itself in the metadata of its call. */
+export interface CallerInfo {
+  readonly features: readonly string[];
+  readonly version: string;
+  readonly peer: string;
+  /** Whether exactly one authorization value came along; it is not checked yet. */
+  readonly authorized: boolean;
+}
+
+/** The five that Kuma 2.13 sends. kuma@v2.13.10:pkg/kds/features.go */
+export const KUMA_FEATURES = [
+  "zone-token",
+  "hash-suffix",
+  "hg-mz-selector",
+  "producer-policy-flow",
+  "optional-top-level-target-ref",
+] as const;
+
+/** In call metadata: names arrive hashed, so global must not prefix them. */
+export const HASH_SUFFIX = "hash-suffix";
+export const ZONE_PING_HEALTH = "zone-ping-health";
+/** Ours: the sender understands progress reports in the metadata of health checks. */
+export const URSA_RECEIPTS = "ursa-receipts";
+
+/**
+ * What the proxies of a zone made of one revision of global. Changes that travelled together are
+ * answered for together: it speaks for those after `after`, up to `revision`.
+ */
+export interface ZoneReport {
+  readonly revision: number;
+  /** The newest revision that the zone had seen before this one. */
+  readonly after: number;
+  readonly proxies: ProxyCounts;
+  /** Milliseconds from the zone's commit to the last ACK; null when nobody acknowledged. */
+  readonly lastAckMs: number | null;
+}
+
+/** Events of the server edge. The first two go to `global`, the others to the zone's own actor. */
+export type ServerEvent =
+  | {
+    readonly tag: "stream_opened";
+    readonly stream: string;
+    readonly kind: SyncKind;
+    readonly zone: string;
+    readonly caller: CallerInfo;
+  }
+  | {
+    readonly tag: "health_checked";
+    readonly zone: string;
+    readonly reports: readonly ZoneReport[];
+  }
+  | { readonly tag: "request_received"; readonly stream: string; readonly request: KdsRequest }
+  | { readonly tag: "response_received"; readonly stream: string; readonly response: KdsResponse }
+  | { readonly tag: "stream_closed"; readonly stream: string; readonly reason: string };
+
+/** Commands to the server edge. Until it is admitted, nothing of a stream is read. */
+export type ServerCommand =
+  | { readonly do: "admit"; readonly stream: string; readonly to: string }
+  | { readonly do: "send"; readonly stream: string; readonly request: KdsRequest }
+  | { readonly do: "send"; readonly stream: string; readonly response: KdsResponse }
+  | {
+    readonly do: "close";
+    readonly stream: string;
+    readonly code: CloseCode;
+    readonly message: string;
+  };
+
+export type CloseCode = "canceled" | "invalid_argument" | "unavailable" | "aborted" | "internal";
+
+/** Events of the client edge, all to `uplink`. An event of an earlier connection comes too late. */
+export type ClientEvent =
+  | { readonly tag: "connected"; readonly connection: string }
+  | {
+    readonly tag: "response_received";
+    readonly connection: string;
+    readonly response: KdsResponse;
+  }
+  | { readonly tag: "request_received"; readonly connection: string; readonly request: KdsRequest }
+  | { readonly tag: "disconnected"; readonly connection: string; readonly reason: string }
+  | {
+    readonly tag: "health_answered";
+    readonly connection: string;
+    /** What global wants between two checks; 0: as the zone likes. */
+    readonly intervalMs: number;
+    readonly error?: string;
+  };
+
+export type ClientCommand =
+  /** Replaces the connection that is there. */
+  | { readonly do: "connect"; readonly connection: string; readonly zone: string }
+  | { readonly do: "send"; readonly connection: string; readonly request: KdsRequest }
+  | { readonly do: "send"; readonly connection: string; readonly response: KdsResponse }
+  | {
+    readonly do: "check_health";
+    readonly connection: string;
+    readonly zone: string;
+    readonly reports: readonly ZoneReport[];
+  }
+  | { readonly do: "close"; readonly connection: string };
+
+/** What a peer's node metadata says, in whatever state it comes. */
+export interface PeerInfo {
+  readonly features: readonly string[];
+  /** kuma.system.v1alpha1.Version in JSON. */
+  readonly version: JsonObject;
+  readonly config: string;
+  readonly instance: string;
+}
+
+export function peerInfo(metadata: JsonObject | undefined): PeerInfo {
+  const { features, version, config } = metadata ?? {};
+  const instance = metadata?.["control-plane-id"];
+  return {
+    features: Array.isArray(features) ? features.filter((name) => typeof name === "string") : [],
+    version: isObject(version) ? version : {},
+    config: typeof config === "string" ? config : "",
+    instance: typeof instance === "string" ? instance : "",
+  };
+}
+
+/** What we say of ourselves in the first request of each type. */
+export function ownMetadata(own: {
+  readonly version: string;
+  readonly instance: string;
+  readonly config: string;
+}): JsonObject {
+  return {
+    version: { kumaCp: { version: own.version, gitTag: "", gitCommit: "", buildDate: "" } },
+    config: own.config,
+    "control-plane-id": own.instance,
+    features: [...KUMA_FEATURES, URSA_RECEIPTS],
+  };
+}
+
+/** `<name>.<mesh>`: global kinds end with the dot. */
+export function wireName(key: { readonly mesh: string; readonly name: string }): string {
+  return `${key.name}.${key.mesh}`;
+}
+
+/** Names may hold dots, meshes may not. kuma@v2.13.10:pkg/kds/v2/util (GetRemovedResourceKeys) */
+export function parseWireName(text: string): { readonly mesh: string; readonly name: string } {
+  const dot = text.lastIndexOf(".");
+  return dot < 0
+    ? { mesh: "", name: text }
+    : { mesh: text.slice(dot + 1), name: text.slice(0, dot) };
+}
+
+/** Which global, and how far its store had come. Undefined when the peer does not say. */
+export interface GlobalIdentity {
+  readonly clusterId: string;
+  readonly revision: number;
+}
+
+export function systemVersion({ clusterId, revision }: GlobalIdentity): string {
+  return `${clusterId}:${revision}`;
+}
+
+export function parseSystemVersion(text: string): GlobalIdentity | undefined {
+  const match = /^([-0-9A-Za-z]+):([0-9]{1,15})$/.exec(text);
+  return match ? { clusterId: match[1]!, revision: Number(match[2]) } : undefined;
+}

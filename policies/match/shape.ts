@@ -1,0 +1,66 @@
+// Readers of unknown input that collect violations instead of throwing.
+
+import type { Violation } from "../../core/violation.ts";
+
+export type Fields = Readonly<Record<string, unknown>>;
+
+export class Findings {
+  readonly violations: Violation[] = [];
+
+  add(path: string, message: string): void {
+    this.violations.push({ path, message });
+  }
+
+  /** The value as an object with no other fields than these; undefined when it is none. */
+  object(value: unknown, path: string, fields: readonly string[]): Fields | undefined {
+    if (!isObject(value)) {
+      this.add(path, value === undefined ? "must be set" : "must be an object");
+      return undefined;
+    }
+    for (const key of Object.keys(value)) {
+      if (!fields.includes(key)) {
+        this.add(
+          path === "" ? key : `${path}.${key}`,
+          `is no known field here; known: ${fields.join(", ")}`,
+        );
+      }
+    }
+    return value;
+  }
+
+  list(value: unknown, path: string): readonly unknown[] {
+    if (value === undefined) return [];
+    if (Array.isArray(value)) return value;
+    this.add(path, "must be a list");
+    return [];
+  }
+
+  text(value: unknown, path: string): string | undefined {
+    if (typeof value === "string" && value !== "") return value;
+    this.add(path, value === undefined || value === "" ? "must not be empty" : "must be a string");
+    return undefined;
+  }
+
+  /** A whole number in a range, as a JSON number or its decimal text. */
+  integer(
+    value: unknown,
+    path: string,
+    { min, max }: { readonly min: number; readonly max: number },
+  ): number | undefined {
+    const number = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
+    if (
+      typeof number === "number" && Number.isInteger(number) && number >= min && number <= max
+    ) return number;
+    this.add(
+      path,
+      value === undefined
+        ? "must be set"
+        : `must be a whole number from ${min} to ${max}, is ${JSON.stringify(value)}`,
+    );
+    return undefined;
+  }
+}
+
+export function isObject(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,97 @@
+// What `ursa dp run` does with a real Envoy and a real control plane.
+
+import { equal, match, ok } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
+import { get } from "../../cli/demo/client.ts";
+import { Cluster, type Workload, type Zone } from "../../cli/demo/cluster.ts";
+import { until } from "../../cli/demo/until.ts";
+import { findEnvoy } from "../../dataplane/io/envoy_binary.ts";
+
+const project = fileURLToPath(new URL("../../", import.meta.url)).replace(/\/$/, "");
+
+async function withZone(run: (zone: Zone) => Promise<void>): Promise<void> {
+  const dir = `${project}/.ursa/e2e/${crypto.randomUUID().slice(0, 8)}`;
+  const envoy = await findEnvoy({ cacheDir: `${project}/.ursa/cache/envoy`, log: console.log });
+  const cluster = new Cluster({ dir, project, envoy });
+  try {
+    await run(await cluster.startZone("alone"));
+  } finally {
+    await cluster.stop();
+  }
+  // Only after a success: the logs of a failed run are what one wants to read.
+  await Deno.remove(dir, { recursive: true });
+}
+
+async function untilAnswered({ proxy }: Workload): Promise<void> {
+  await until(`answer of ${proxy.name}`, async () => {
+    const { error } = await get({ host: proxy.address, port: proxy.port });
+    return error === "" ? true : error;
+  });
+}
+
+async function untilLogged(
+  workload: { readonly logFile: string },
+  wanted: RegExp,
+): Promise<string> {
+  let found = "";
+  await until(`line like ${wanted}`, async () => {
+    found = wanted.exec(await Deno.readTextFile(workload.logFile))?.[0] ?? "";
+    return found !== "" || "nothing in the log";
+  });
+  return found;
+}
+
+Deno.test("dp run: registers, serves, and is gone from the list when it has ended", async () => {
+  await withZone(async (zone) => {
+    const web = await zone.startWorkload({ service: "web" });
+    await untilAnswered(web);
+    ok(await zone.rest.find("/meshes/default/dataplanes/web"));
+    await web.stop();
+    equal(await zone.rest.find("/meshes/default/dataplanes/web"), null);
+    match(await Deno.readTextFile(web.proxy.child.logFile), /message=Leaving/);
+  });
+});
+
+Deno.test("dp run: a mesh that is not there yet means waiting", async () => {
+  await withZone(async (zone) => {
+    const starting = zone.startWorkload({ service: "early", mesh: "later" });
+    const logFile = `${zone.controlPlane.logFile.replace(/alone\.log$/, "")}early-alone.log`;
+    await until("dp process", async () => {
+      try {
+        return (await Deno.stat(logFile)).isFile || "no log";
+      } catch {
+        return "no log";
+      }
+    });
+    await untilLogged({ logFile }, /mesh \\"later\\" does not exist/);
+    await zone.rest.put("/meshes/later", { type: "Mesh", name: "later" });
+    await untilAnswered(await starting);
+  });
+});
+
+Deno.test("dp run: an Envoy that dies is started again", async () => {
+  await withZone(async (zone) => {
+    const web = await zone.startWorkload({ service: "web" });
+    await untilAnswered(web);
+    Deno.kill(web.proxy.envoyPid, "SIGKILL");
+    await untilLogged(web.proxy.child, /Envoy ended; it is started again/);
+    await untilAnswered(web);
+    ok(await zone.rest.find("/meshes/default/dataplanes/web"));
+  });
+});
+
+Deno.test("dp run: a second instance takes a name over, and the first one cannot come back", async () => {
+  await withZone(async (zone) => {
+    const first = await zone.startWorkload({ service: "web" });
+    await untilAnswered(first);
+    const second = await zone.startWorkload({ service: "web" });
+    await untilAnswered(second);
+    await untilLogged(zone.controlPlane, /superseded/);
+    await first.stop();
+    const { networking } = await zone.rest.get<{ networking: { address: string } }>(
+      "/meshes/default/dataplanes/web",
+    );
+    equal(networking.address, second.proxy.address);
+    await untilAnswered(second);
+  });
+});

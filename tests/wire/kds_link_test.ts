@@ -1,0 +1,230 @@
+import assert from "node:assert/strict";
+import { createServerCertificate } from "../../identity/io/authority.ts";
+import { openMemoryStore } from "../../store/memory.ts";
+import { GlobalPeer, until, ZonePeer } from "./kds_peers.ts";
+
+const trust = createServerCertificate(
+  { names: ["localhost"], addresses: ["127.0.0.1"] },
+  { nowMs: Date.now(), lifetimeMs: 3_600_000 },
+);
+
+interface Stage {
+  readonly dir: string;
+  readonly onEnd: (() => Promise<void>)[];
+  global(
+    clusterId?: string,
+    options?: { store?: ReturnType<typeof openMemoryStore>; port?: number },
+  ): Promise<
+    { readonly global: GlobalPeer; readonly port: number }
+  >;
+  zone(name: string, port: number): ZonePeer;
+}
+
+/** Peers that are stopped in the end, whatever happens. */
+async function onStage(play: (stage: Stage) => Promise<void>): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "ursa-kds-" });
+  const onEnd: (() => Promise<void>)[] = [];
+  try {
+    await play({
+      dir,
+      onEnd,
+      async global(clusterId = "c-1", { store = openMemoryStore(), port = 0 } = {}) {
+        const global = new GlobalPeer(store, clusterId);
+        onEnd.push(() => global.stop());
+        return { global, port: await global.listen(port, trust) };
+      },
+      zone(name, port) {
+        const zone = new ZonePeer(name, { url: `grpcs://127.0.0.1:${port}`, ca: trust.cert, dir });
+        onEnd.push(() => zone.stop());
+        return zone;
+      },
+    });
+  } finally {
+    for (const end of onEnd.reverse()) await end();
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+const INGRESS = { networking: { address: "127.0.0.1", port: 10001 } };
+
+function dataplane(service: string) {
+  return {
+    mesh: "default",
+    spec: {
+      networking: {
+        address: "127.0.0.1",
+        inbound: [{ port: 8080, tags: { "kuma.io/service": service } }],
+      },
+    },
+  };
+}
+
+Deno.test("resources travel down, up and across, and a disabled zone's leave the others", () =>
+  onStage(async (stage) => {
+    const { global, port } = await stage.global();
+    await global.put("Mesh", "default");
+    const east = stage.zone("east", port);
+    const west = stage.zone("west", port);
+    await until(() => east.names("Mesh").includes("default"), "the mesh in east");
+    await until(
+      () => west.store.get({ type: "Config", mesh: "", name: "kuma-cluster-id" }) !== undefined,
+      "the cluster id in west",
+    );
+
+    await west.put("Dataplane", "be-1", dataplane("backend"));
+    await west.put("ZoneIngress", "ingress", { spec: INGRESS });
+    await until(() => global.find("Dataplane", "be-1") !== undefined, "the dataplane on global");
+    await until(() => east.find("ZoneIngress", "ingress") !== undefined, "west's ingress in east");
+    const copy = east.find("ZoneIngress", "ingress")!;
+    assert.equal(copy.name, global.find("ZoneIngress", "ingress")!.name);
+    assert.equal(copy.spec["zone"], "west");
+    assert.deepEqual(copy.labels, {
+      "kuma.io/display-name": "ingress",
+      "kuma.io/origin": "global",
+      "kuma.io/zone": "west",
+    });
+    assert.equal(east.names("Dataplane").length, 0, "a zone knows only its own dataplanes");
+
+    await global.put("Zone", "west", { spec: { enabled: false } });
+    await until(() => east.names("ZoneIngress").length === 0, "a disabled zone's ingress to leave");
+    assert.equal(global.names("ZoneIngress").length, 1);
+    await global.put("Zone", "west", { spec: { enabled: true } });
+    await until(() => east.names("ZoneIngress").length === 1, "its return");
+
+    await west.delete({ type: "Dataplane", mesh: "default", name: "be-1" });
+    await until(() => global.names("Dataplane").length === 0, "the dataplane to leave global");
+
+    const insight = global.find("ZoneInsight", "east")!.spec as unknown as {
+      subscriptions: { version: { kumaCp: { version: string } }; config: string }[];
+    };
+    assert.equal(insight.subscriptions[0]?.version.kumaCp.version, "0.1.0");
+    assert.match(insight.subscriptions[0]?.config ?? "", /"type":"memory"/);
+  }));
+
+Deno.test("a zone survives its global being stopped 20 times, and catches up each time", () =>
+  onStage(async (stage) => {
+    const store = openMemoryStore();
+    let { global, port } = await stage.global("c-1", { store });
+    await global.put("Mesh", "default");
+    const east = stage.zone("east", port);
+    await until(() => east.names("Mesh").includes("default"), "the first mesh");
+    for (let round = 1; round <= 20; round++) {
+      await global.stop();
+      await east.put("Dataplane", `be-${round}`, dataplane("backend"));
+      ({ global, port } = await stage.global("c-2", { store, port }));
+      await global.put("Mesh", `m-${round}`);
+      await until(() => east.names("Mesh").includes(`m-${round}`), `mesh ${round}`);
+      await until(() => global.names("Dataplane").length === round, `dataplane ${round}`);
+    }
+    assert.equal((await east.status()).held, null);
+  }));
+
+Deno.test("another global deletes and overwrites nothing; the old one back ends it", () =>
+  onStage(async (stage) => {
+    const store = openMemoryStore();
+    const first = await stage.global("c-1", { store });
+    await first.global.put("Mesh", "default");
+    await first.global.put("Mesh", "shop");
+    const east = stage.zone("east", first.port);
+    await until(() => east.names("Mesh").length === 2, "both meshes");
+    await first.global.stop();
+
+    const stranger = await stage.global("c-9", { port: first.port });
+    await stranger.global.put("Mesh", "default", { spec: { skipCreatingInitialPolicies: ["*"] } });
+    await stranger.global.put("Mesh", "new");
+    await until(
+      () => east.said("another global: nothing is deleted or overwritten for it"),
+      "the zone to say why",
+    );
+    await until(() => stranger.global.said("zone rejected resources"), "global to hear why");
+    await until(() => east.names("Mesh").includes("new"), "what is new");
+    assert.deepEqual(east.names("Mesh"), ["default", "new", "shop"]);
+    assert.deepEqual(east.find("Mesh", "default")!.spec, {});
+    assert.match((await east.status()).held ?? "", /belongs to global c-1, not to c-9/);
+    await stranger.global.stop();
+
+    const { global } = await stage.global("c-1", { store, port: first.port });
+    await until(() => east.names("Mesh").length === 2, "what the stranger added to leave");
+    assert.deepEqual(east.names("Mesh"), ["default", "shop"]);
+    assert.equal((await east.status()).held, null);
+    assert.ok(east.said("the zone's own global is back"));
+    assert.ok(global.names("Zone").includes("east"));
+  }));
+
+Deno.test("accept-global makes the other global the right one", () =>
+  onStage(async (stage) => {
+    const first = await stage.global("c-1");
+    await first.global.put("Mesh", "default");
+    await first.global.put("Mesh", "shop");
+    const east = stage.zone("east", first.port);
+    await until(() => east.names("Mesh").length === 2, "both meshes");
+    assert.equal((await east.acceptGlobal()).accepted, false);
+    await first.global.stop();
+    const second = await stage.global("c-2", { port: first.port });
+    await second.global.put("Mesh", "default");
+    await until(
+      () => east.said("another global: nothing is deleted or overwritten for it"),
+      "the zone to say why",
+    );
+    const answer = await east.acceptGlobal();
+    assert.deepEqual(answer.accepted, true, answer.message);
+    await until(() => east.names("Mesh").length === 1, "the other mesh to leave");
+    assert.equal((await east.status()).clusterId, "c-2");
+  }));
+
+Deno.test("a zone that does not trust global's certificate says why, and goes on trying", () =>
+  onStage(async (stage) => {
+    const { port } = await stage.global();
+    const zone = new ZonePeer("east", {
+      url: `grpcs://127.0.0.1:${port}`,
+      ca: null,
+      dir: stage.dir,
+    });
+    stage.onEnd.push(() => zone.stop());
+    await until(() => zone.said("connection to global lost"), "the refusal");
+    const { lastError, connected } = await zone.status();
+    assert.match(lastError ?? "", /self.signed|unable to verify|certificate/i);
+    assert.equal(connected, false);
+  }));
+
+Deno.test("a second zone of the same name takes over, and both sides say so", () =>
+  onStage(async (stage) => {
+    const { global, port } = await stage.global();
+    await global.put("Mesh", "default");
+    const one = stage.zone("east", port);
+    await until(() => one.names("Mesh").length === 1, "the first east");
+    const dir = await Deno.makeTempDir({ prefix: "ursa-kds-" });
+    const two = new ZonePeer("east", {
+      url: `grpcs://127.0.0.1:${port}`,
+      ca: trust.cert,
+      dir,
+    });
+    stage.onEnd.push(async () => {
+      await two.stop();
+      await Deno.remove(dir, { recursive: true });
+    });
+    await until(() => two.names("Mesh").length === 1, "the second east");
+    await until(() => global.said("zone stream superseded by a newer one"), "global to say so");
+    await until(() => one.said("connection to global lost"), "the first to hear it");
+  }));
+
+Deno.test("a deleted zone takes along what it sent; if it is alive, it registers again", () =>
+  onStage(async (stage) => {
+    const { global, port } = await stage.global();
+    await global.put("Mesh", "default");
+    const east = stage.zone("east", port);
+    const west = stage.zone("west", port);
+    await west.put("ZoneIngress", "ingress", { spec: INGRESS });
+    await until(() => east.names("ZoneIngress").length === 1, "west's ingress in east");
+    await west.stop();
+    await until(
+      () => JSON.stringify(global.find("ZoneInsight", "west")?.spec).includes("disconnectTime"),
+      "west to be offline",
+    );
+    await global.delete({ type: "Zone", mesh: "", name: "west" });
+    await until(() => east.names("ZoneIngress").length === 0, "west's ingress to leave east");
+    assert.deepEqual(global.names("ZoneInsight"), ["east"]);
+
+    await global.delete({ type: "Zone", mesh: "", name: "east" });
+    await until(() => global.names("Zone").includes("east"), "east to register again");
+  }));

@@ -1,0 +1,92 @@
+// From a view to what one proxy is told: draft, policies, Envoy resources.
+
+import { assert } from "../core/assert.ts";
+import { tagSetsOf } from "../core/dataplane.ts";
+import { type MeshView, readingView, type ViewKey } from "../core/mesh_view.ts";
+import type { ProxyDraft } from "../core/proxy_draft.ts";
+import type { IdentityMaterial, ProxyNode } from "../core/proxy.ts";
+import { POLICIES } from "../policies/registry.gen.ts";
+import { addAdmin } from "./admin.ts";
+import { serializeTags } from "./envoy/route.ts";
+import { caSecret, identitySecret } from "./envoy/tls.ts";
+import { addInbounds, draftInbounds } from "./inbound.ts";
+import { addOutbounds, explicitOutbounds } from "./outbound.ts";
+import { encodeResource, Memo, SnapshotBuilder } from "./resources.ts";
+import { type EncodedResource, type Snapshot, TYPES } from "./snapshot.ts";
+import { addPassthrough, transparencyOf, virtualOutbounds } from "./transparent.ts";
+
+export { generateIngress } from "./ingress.ts";
+
+export interface Generated {
+  readonly snapshot: Snapshot;
+  /** A change of anything else leaves the snapshot as it is. */
+  readonly reads: ReadonlySet<ViewKey>;
+}
+
+/** The port of every virtual address, whatever its service listens on. kuma@v2.13.10:pkg/config (dnsServer.serviceVipPort). */
+export const VIP_PORT = 80;
+
+/**
+ * Sidecars, and delegated gateways, which are sidecars without inbounds. The dataplane must be in
+ * the view, and while the mesh has mutual TLS there must be an identity: without one there is
+ * nothing that would not be plaintext.
+ */
+export function generateDataplane(
+  whole: MeshView,
+  name: string,
+  { node, identity, vipPort = VIP_PORT }: {
+    readonly node: ProxyNode;
+    readonly identity: IdentityMaterial | null;
+    readonly vipPort?: number;
+  },
+): Generated {
+  const reads = new Set<ViewKey>();
+  const view = readingView(whole, reads);
+  const dataplane = view.dataplane(name);
+  assert(dataplane, `dataplane ${name} is not in the view of mesh ${view.mesh}`);
+  const mtls = view.mtls() !== null;
+  assert(!mtls || identity, `dataplane ${name} has no identity yet in mesh ${view.mesh}`);
+  const { spec } = dataplane;
+  const transparency = transparencyOf(spec, node);
+  const tagSets = tagSetsOf(spec);
+  const draft: ProxyDraft = {
+    mesh: view.mesh,
+    tagSets,
+    inbounds: spec.networking.gateway ? [] : draftInbounds(spec),
+    outbounds: [
+      ...explicitOutbounds(spec, view),
+      ...virtualOutbounds(view, { spec, transparency, vipPort }),
+    ],
+  };
+  for (const { resource, apply } of POLICIES) apply(draft, view.policies(resource.name));
+
+  const snapshot = new SnapshotBuilder();
+  const { redirection } = transparency;
+  addAdmin(snapshot, { node, address: spec.networking.address });
+  if (redirection) {
+    const passthrough = view.spec().networking?.outbound?.passthrough ?? true;
+    addPassthrough(snapshot, { redirection, inbounds: draft.inbounds, node, passthrough, mtls });
+  }
+  addInbounds(snapshot, draft.inbounds, {
+    spec,
+    mesh: view.mesh,
+    mtls,
+    node,
+    redirected: redirection !== null,
+  });
+  const senderTags = serializeTags(tagSets);
+  addOutbounds(snapshot, draft.outbounds, { view, ipv6: node.ipv6Enabled, senderTags });
+  if (mtls && identity) addSecrets(snapshot, view.mesh, identity);
+  return { snapshot: snapshot.build(), reads };
+}
+
+/** Key material is encoded once for each certificate, and gone with it. */
+const secrets = new Memo<readonly EncodedResource[]>();
+
+function addSecrets(snapshot: SnapshotBuilder, mesh: string, identity: IdentityMaterial): void {
+  const encoded = secrets.get(identity, mesh, () => [
+    encodeResource(TYPES.secret, identitySecret(mesh, identity)),
+    encodeResource(TYPES.secret, caSecret(mesh, identity.trustedCa)),
+  ]);
+  for (const resource of encoded) snapshot.put(TYPES.secret, resource);
+}

@@ -1,0 +1,118 @@
+// The way into a zone: TLS passes through, and its SNI says to which service. kuma@v2.13.10:pkg/xds/generator/ingress_generator.go.
+
+import type { Endpoint, MeshView, ServiceView, ViewKey, ViewReader } from "../core/mesh_view.ts";
+import { readingView } from "../core/mesh_view.ts";
+import { sniOf } from "../core/names.ts";
+import type { ProxyNode } from "../core/proxy.ts";
+import { compareText, type JsonObject, type Resource } from "../core/resource.ts";
+import { matchesTags, SERVICE_TAG, type Tags, withoutTag } from "../core/tags.ts";
+import type { ZoneIngressSpec } from "../core/zone.ts";
+import { POLICIES } from "../policies/registry.gen.ts";
+import { addAdmin } from "./admin.ts";
+import { ingressCluster } from "./envoy/cluster.ts";
+import { loadAssignment } from "./envoy/endpoint.ts";
+import { directResponse, listener, tcpProxy } from "./envoy/listener.ts";
+import { inboundListenerName, ingressClusterName } from "./envoy/names.ts";
+import { FEATURE_REUSE_PORT } from "./node.ts";
+import { SnapshotBuilder } from "./resources.ts";
+import { type Snapshot, TYPES } from "./snapshot.ts";
+
+export function generateIngress(
+  ingress: Resource<ZoneIngressSpec>,
+  views: ReadonlyMap<string, MeshView>,
+  { node }: { readonly node: ProxyNode },
+): { readonly snapshot: Snapshot; readonly reads: ReadonlyMap<string, ReadonlySet<ViewKey>> } {
+  const snapshot = new SnapshotBuilder();
+  const address = ingress.spec.networking.address || "0.0.0.0";
+  addAdmin(snapshot, { node, address });
+  const reads = new Map<string, ReadonlySet<ViewKey>>();
+  const chains = new Map<string, JsonObject>();
+  for (const [mesh, view] of [...views].sort(([a], [b]) => compareText(a, b))) {
+    const read = new Set<ViewKey>();
+    reads.set(mesh, read);
+    addMesh(snapshot, { view: readingView(view, read), chains });
+  }
+  const at = { address, port: ingress.spec.networking.port };
+  const sorted = [...chains].sort(([a], [b]) => compareText(a, b)).map(([, chain]) => chain);
+  snapshot.add(
+    TYPES.listener,
+    listener({
+      name: inboundListenerName(at),
+      address: at,
+      direction: "INBOUND",
+      filterChains: sorted.length > 0 ? sorted : [emptyChain(ingress)],
+      inspectsTls: true,
+      reusePort: node.features.includes(FEATURE_REUSE_PORT),
+    }),
+  );
+  return { snapshot: snapshot.build(), reads };
+}
+
+function emptyChain({ name, spec }: Resource<ZoneIngressSpec>): JsonObject {
+  return { filters: [directResponse(JSON.stringify({ proxy: name, zone: spec.zone ?? "" }))] };
+}
+
+function addMesh(
+  snapshot: SnapshotBuilder,
+  { view, chains }: { readonly view: ViewReader; readonly chains: Map<string, JsonObject> },
+): void {
+  for (const name of view.serviceNames()) {
+    const service = view.service(name);
+    if (!service || service.local.length === 0) continue;
+    const cluster = ingressClusterName(view.mesh, name);
+    const tagSets = destinationsOf(view, name).map((tags) => withoutTag(tags, SERVICE_TAG));
+    for (const tags of tagSets) {
+      const sni = sniOf({ ...tags, [SERVICE_TAG]: name }, view.mesh);
+      if (!chains.has(sni)) chains.set(sni, sniChain({ sni, cluster, tags, service }));
+    }
+    snapshot.add(TYPES.cluster, ingressCluster(cluster, keySets(tagSets)));
+    snapshot.add(TYPES.endpoint, loadAssignment(cluster, service.local));
+  }
+}
+
+/** Every tag set under which traffic for the service may come in; the service alone when nothing routes it. */
+function destinationsOf(view: ViewReader, service: string): readonly Tags[] {
+  const routing = POLICIES.filter(({ destinations }) => destinations);
+  const found = routing.flatMap(({ resource, destinations }) =>
+    destinations!(view.policies(resource.name), service)
+  );
+  return found.length > 0 ? found : [{ [SERVICE_TAG]: service }];
+}
+
+function sniChain(
+  { sni, cluster, tags, service }: {
+    readonly sni: string;
+    readonly cluster: string;
+    readonly tags: Tags;
+    readonly service: ServiceView;
+  },
+): JsonObject {
+  const metadataMatch = telling(tags, service.local);
+  return {
+    filter_chain_match: { transport_protocol: "tls", server_names: [sni] },
+    filters: [tcpProxy({
+      stat: cluster,
+      target: { cluster },
+      ...(Object.keys(metadataMatch).length > 0 && { metadataMatch }),
+    })],
+  };
+}
+
+/** Only those tags that some endpoint does not have: the others choose nothing. */
+function telling(tags: Tags, endpoints: readonly Endpoint[]): Tags {
+  return Object.fromEntries(
+    Object.entries(tags).filter(([key, value]) =>
+      endpoints.some((endpoint) => !matchesTags({ [key]: value }, endpoint.tags))
+    ),
+  );
+}
+
+/** The sets of keys by which subsets of endpoints are chosen. */
+function keySets(tagSets: readonly Tags[]): readonly (readonly string[])[] {
+  const found = new Map<string, readonly string[]>();
+  for (const tags of tagSets) {
+    const keys = Object.keys(tags).sort();
+    if (keys.length > 0) found.set(keys.join(","), keys);
+  }
+  return [...found].sort(([a], [b]) => compareText(a, b)).map(([, keys]) => keys);
+}
