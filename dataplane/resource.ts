@@ -38,7 +38,8 @@ export function parseProxyResource(text: string, proxyType: "dataplane" | "ingre
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return refused("resource", "must be a resource with type, name and networking");
   }
-  const { type, mesh, name, labels, ...spec } = value as Record<string, unknown>;
+  const { type, mesh, name, labels, ...rest } = value as Record<string, unknown>;
+  const spec = withoutMeta(rest);
   const wanted = proxyType === "ingress" ? "ZoneIngress" : "Dataplane";
   const violations: Violation[] = [];
   if (type !== wanted) {
@@ -60,6 +61,12 @@ export function parseProxyResource(text: string, proxyType: "dataplane" | "ingre
       spec: spec as unknown as DataplaneSpec,
     },
   };
+}
+
+/** kuma-dp sends its resource in the form of the API: with times and a KRI. */
+function withoutMeta(rest: Record<string, unknown>): Record<string, unknown> {
+  const { creationTime: _created, modificationTime: _modified, kri: _kri, ...spec } = rest;
+  return spec;
 }
 
 function parseText(

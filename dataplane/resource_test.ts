@@ -34,3 +34,13 @@ Deno.test("parseProxyResource() goes into nothing that is nested without reason"
   assert.match(reasonOf(`a: ${"[".repeat(100)}${"]".repeat(100)}`), /^is nested deeper/);
   assert.match(reasonOf("[".repeat(60_000)), /^is not YAML/);
 });
+
+Deno.test("parseProxyResource() takes what kuma-dp adds to a resource for meta, not for its spec", () => {
+  const times = {
+    creationTime: "0001-01-01T00:00:00Z",
+    modificationTime: "0001-01-01T00:00:00Z",
+    kri: "kri_dp_default___web-1_",
+  };
+  const parsed = parseProxyResource(JSON.stringify({ ...dataplane, ...times }), "dataplane");
+  assert.deepEqual(parsed.ok && parsed.resource.spec, { networking: dataplane.networking });
+});

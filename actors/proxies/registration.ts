@@ -85,7 +85,7 @@ function resourceOf(
   }
   const kind = kinds.byName(type);
   if (!kind) return `${type} is not served here`;
-  const spec = withoutMeta(parsed.resource.spec as unknown as JsonObject);
+  const spec = parsed.resource.spec as unknown as JsonObject;
   const violations = kind.validate(spec);
   if (violations.length > 0) return `its ${type} is not valid: ${inWords(violations)}`;
   const identity = { type, mesh, name };
@@ -98,12 +98,6 @@ function resourceOf(
     // As if it had come over the wire: one spelling of each field, whatever the file used.
     spec: decode(kind.message, encode(kind.message, spec)),
   };
-}
-
-/** kuma-dp sends the resource as the API gives it: with times and a KRI. */
-function withoutMeta(spec: JsonObject): JsonObject {
-  const { creationTime: _created, modificationTime: _modified, kri: _kri, ...rest } = spec;
-  return rest;
 }
 
 function inWords(violations: readonly Violation[]): string {
