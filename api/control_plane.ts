@@ -14,9 +14,26 @@ import {
 import type { ApiView, ControlPlane, Kinds } from "./ports.ts";
 import { accessDenied, notAllowed, problem } from "./problem.ts";
 import { displayName, pluralDisplayName } from "./render.ts";
+import { type Call, get, type Route } from "./route.ts";
+
+export const CONTROL_PLANE_ROUTES: readonly Route[] = [
+  get("/", ({ view }) => index(view.control)),
+  get("/config", ({ view }) => config(view.control)),
+  get("/policies", ({ view }) => policies(view.kinds)),
+  get("/_resources", ({ view }) => kindList(view.kinds)),
+  get("/who-am-i", ({ request }) => identity(request)),
+  get("/healthy", () => text("healthy\n")),
+  get("/ready", ({ view }) => ready(view)),
+  get("/metrics", ({ view }) => text(view.metrics(), 200, METRICS_TYPE)),
+  get("/debug/actors", ({ request, view }) => actors(request, view)),
+  { method: "GET", path: "/receipts/{revision}", handler: receipt },
+  { method: "POST", path: "/uplink/accept-global", handler: acceptGlobal },
+];
+
+const METRICS_TYPE = "text/plain; version=0.0.4";
 
 /** kumactl refuses a product other than "Kuma"; kumactl 0.7 reads `tagline` instead. */
-export function index(control: ControlPlane): ApiAnswer {
+function index(control: ControlPlane): ApiAnswer {
   const { hostname, instanceId, clusterId, mode, zone, version } = control;
   return json({
     hostname,
@@ -32,7 +49,7 @@ export function index(control: ControlPlane): ApiAnswer {
   });
 }
 
-export function config(control: ControlPlane): ApiAnswer {
+function config(control: ControlPlane): ApiAnswer {
   return json(masked(control.config));
 }
 
@@ -50,7 +67,7 @@ export function masked(value: Json): Json {
 
 const SECRET_KEY = /(password|passphrase|secret|token|privateKey)$/i;
 
-export function policies(kinds: Kinds): ApiAnswer {
+function policies(kinds: Kinds): ApiAnswer {
   return json({
     policies: listed(kinds).filter(({ isPolicy }) => isPolicy).map((kind) => ({
       name: kind.name,
@@ -66,7 +83,7 @@ export function policies(kinds: Kinds): ApiAnswer {
   });
 }
 
-export function kindList(kinds: Kinds): ApiAnswer {
+function kindList(kinds: Kinds): ApiAnswer {
   return json({
     resources: listed(kinds).map((kind) => ({
       name: kind.name,
@@ -89,15 +106,15 @@ export function kindList(kinds: Kinds): ApiAnswer {
   });
 }
 
-export function identity(request: ApiRequest): ApiAnswer {
+function identity(request: ApiRequest): ApiAnswer {
   return json(whoAmI(isAdmin(request)));
 }
 
-export function ready(view: ApiView): ApiAnswer {
+function ready(view: ApiView): ApiAnswer {
   return view.ready() ? text("ready\n") : text("not ready yet\n", 503);
 }
 
-export function actors(request: ApiRequest, view: ApiView): ApiAnswer {
+function actors(request: ApiRequest, view: ApiView): ApiAnswer {
   if (!isAdmin(request)) return accessDenied("the actors");
   const items = view.actors().map((actor) => ({ ...actor }));
   return json({ total: items.length, items });
@@ -106,7 +123,7 @@ export function actors(request: ApiRequest, view: ApiView): ApiAnswer {
 /** Waiting is bounded, so that a client's time-out comes after ours. */
 const WAIT_MS_MAX = 60_000;
 
-export function receipt(revision: string, request: ApiRequest): ApiOutcome {
+function receipt({ request, params: { revision = "" } }: Call): ApiOutcome {
   const wait = request.query.get("wait") ?? "0";
   if (!/^\d{1,15}$/.test(revision) || !/^\d{1,9}$/.test(wait)) {
     const field = /^\d{1,15}$/.test(revision) ? "wait" : "revision";
@@ -130,7 +147,7 @@ export function receipt(revision: string, request: ApiRequest): ApiOutcome {
   };
 }
 
-export function acceptGlobal(request: ApiRequest, { control }: ApiView): ApiOutcome {
+function acceptGlobal({ request, view: { control } }: Call): ApiOutcome {
   if (!control.federated) {
     return answer(notAllowed("Only a zone that has a global control plane can accept one.\n"));
   }

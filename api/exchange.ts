@@ -15,6 +15,8 @@ export interface ApiRequest {
   readonly url: string;
   /** Address of the other end of the connection. */
   readonly peer: string;
+  /** When it came, in epoch milliseconds. */
+  readonly atMs: number;
 }
 
 export interface ApiAnswer {

@@ -100,6 +100,7 @@ export function testPlane(control: Partial<ControlPlane> = {}): TestPlane {
       hostname: "host",
       instanceId: "host-1",
       clusterId: "cluster-1",
+      vipPort: 80,
       version: "0.1.0",
       config: { store: { type: "memory", password: "hunter2" } },
       ...control,
@@ -140,6 +141,7 @@ export function requestOf(method: string, path: string, options: CallOptions = {
     body: new TextEncoder().encode(typeof body === "string" ? body : JSON.stringify(body)),
     url: url.href,
     peer,
+    atMs: NOW_MS,
   };
 }
 

@@ -27,6 +27,8 @@ export interface ControlPlane {
   readonly instanceId: string;
   /** "" until it is known. */
   readonly clusterId: string;
+  /** Port of virtual addresses, at which the names of services are reached. */
+  readonly vipPort: number;
   /** Ursa's own version. */
   readonly version: string;
   /** Effective configuration; secrets are masked on the way out. */

@@ -1,65 +1,37 @@
 // From a path to its handler. Static segments win over names; no name begins with `_`.
 
-import * as about from "./control_plane.ts";
-import { answer, type ApiAnswer, type ApiOutcome, type ApiRequest, text } from "./exchange.ts";
+import { CONTROL_PLANE_ROUTES } from "./control_plane.ts";
+import { answer, type ApiOutcome, type ApiRequest, text } from "./exchange.ts";
+import { withInsights } from "./insights/computed.ts";
+import { INSIGHT_ROUTES } from "./insights/routes.ts";
 import type { ApiView } from "./ports.ts";
 import { PAGE_NOT_FOUND, wrongMethod } from "./problem.ts";
 import { handleCollection, handleItem, insightKindOf, type Target } from "./resources.ts";
-
-const METRICS_TYPE = "text/plain; version=0.0.4";
+import { RouteTable } from "./route.ts";
 
 /** One call, decided: pure, so that the same request and view give the same outcome. */
 export function handle(request: ApiRequest, view: ApiView): ApiOutcome {
   if (!acceptsJson(request)) return answer(text("406: Not Acceptable", 406));
-  return fixed(request, view) ?? resource(request, view) ?? answer(PAGE_NOT_FOUND);
+  // Nobody writes insights that are computed, so only reads see them.
+  const seen = request.method === "GET" ? { ...view, resources: withInsights(view) } : view;
+  return fixed(request, seen) ?? resource(request, seen) ?? answer(PAGE_NOT_FOUND);
 }
 
-/** What /metrics calls a request: the route's first word, never a name that a client made up. */
+/** What /metrics calls a request: the route's own words, never a name that a client made up. */
 export function routeOf(path: readonly string[], view: ApiView): string {
-  const target = targetOf(path, view);
-  if (target) return target.kind.plural;
-  return FIXED.has(path[0] ?? "") ? path[0] ?? "" : "unknown";
+  const [found] = ROUTES.find(path);
+  if (found) return found.route.path.slice(1);
+  return targetOf(path, view)?.kind.plural ?? "unknown";
 }
 
-type Handler = (request: ApiRequest, view: ApiView) => ApiOutcome;
-
-const get = (handler: (request: ApiRequest, view: ApiView) => ApiAnswer): Route => ({
-  method: "GET",
-  handler: (request, view) => answer(handler(request, view)),
-});
-
-interface Route {
-  readonly method: "GET" | "POST";
-  readonly handler: Handler;
-}
-
-const ROUTES: ReadonlyMap<string, Route> = new Map([
-  ["", get((_, view) => about.index(view.control))],
-  ["config", get((_, view) => about.config(view.control))],
-  ["policies", get((_, view) => about.policies(view.kinds))],
-  ["_resources", get((_, view) => about.kindList(view.kinds))],
-  ["who-am-i", get((request) => about.identity(request))],
-  ["healthy", get(() => text("healthy\n"))],
-  ["ready", get((_, view) => about.ready(view))],
-  ["metrics", get((_, view) => text(view.metrics(), 200, METRICS_TYPE))],
-  ["debug/actors", get((request, view) => about.actors(request, view))],
-  ["uplink/accept-global", { method: "POST", handler: about.acceptGlobal }],
-]);
-
-const FIXED = new Set(
-  [...ROUTES.keys()].map((path) => path.split("/")[0] ?? "").concat("receipts"),
-);
+const ROUTES = new RouteTable([...CONTROL_PLANE_ROUTES, ...INSIGHT_ROUTES]);
 
 function fixed(request: ApiRequest, view: ApiView): ApiOutcome | null {
-  const { path } = request;
-  const [first, revision] = path;
-  const route = first === "receipts" && revision !== undefined && path.length === 2
-    ? { method: "GET", handler: () => about.receipt(revision, request) }
-    : ROUTES.get(path.join("/"));
-  if (!route) return null;
-  return request.method === route.method
-    ? route.handler(request, view)
-    : answer(wrongMethod(route.method));
+  const found = ROUTES.find(request.path);
+  if (found.length === 0) return null;
+  const called = found.find(({ route }) => route.method === request.method);
+  if (!called) return answer(wrongMethod(found.map(({ route }) => route.method).join(", ")));
+  return called.route.handler({ request, view, params: called.params });
 }
 
 function resource(request: ApiRequest, view: ApiView): ApiOutcome | null {

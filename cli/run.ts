@@ -295,6 +295,7 @@ function apiPorts(parts: Parts, system: System): ApiPorts {
       get clusterId() {
         return clusterId();
       },
+      vipPort: config.vipPort,
       version: VERSION,
       config: config as unknown as JsonObject,
     },

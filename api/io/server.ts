@@ -116,7 +116,8 @@ async function readCall(request: Request, peer: string): Promise<ApiRequest | Ap
     });
   }
   const { method, headers } = request;
-  return { method, path, query: url.searchParams, headers, body, url: url.href, peer };
+  const atMs = Date.now();
+  return { method, path, query: url.searchParams, headers, body, url: url.href, peer, atMs };
 }
 
 function decodePath(pathname: string): readonly string[] | null {
