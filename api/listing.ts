@@ -1,24 +1,27 @@
 // Lists: filters, pages and the envelope around them.
 
-import type { Json, JsonObject, Resource, ResourceDescriptor } from "../core/resource.ts";
+import type { JsonObject, Resource, ResourceDescriptor } from "../core/resource.ts";
 import type { Violation } from "../core/violation.ts";
 import { type ApiAnswer, type ApiRequest, json } from "./exchange.ts";
-import { problem } from "./problem.ts";
+import { invalid, problem } from "./problem.ts";
 
 const SIZE_DEFAULT = 100;
 const SIZE_MAX = 1000;
 const TITLE = "Could not retrieve resources";
 
-/** One page of `resources`, which are in order already. */
-export function listPage(
-  resources: readonly Resource[],
-  { request, kind, render }: {
-    readonly request: ApiRequest;
-    readonly kind: ResourceDescriptor;
-    readonly render: (resource: Resource) => JsonObject;
-  },
-): ApiAnswer {
-  const { query } = request;
+/** What a list's query asks for, understood. */
+export interface ListQuery {
+  readonly keep: (resource: Resource) => boolean;
+  readonly size: number;
+  readonly offset: number;
+}
+
+/** `route` stands before the names of wrong filters. */
+export function readListQuery(
+  query: URLSearchParams,
+  kind: ResourceDescriptor,
+  route: string,
+): ListQuery | ApiAnswer {
   const size = readSize(query.get("size"));
   if (size === undefined) {
     return problem({
@@ -28,15 +31,29 @@ export function listPage(
       violations: [{ path: "size", message: `must be a number from 0 to ${SIZE_MAX}` }],
     });
   }
-  const offset = readNumber(query.get("offset") ?? "0");
+  const offset = readNumber(query.get("offset") || "0");
   if (offset === undefined) {
     const detail = `invalid offset: "${query.get("offset")}" is not a number`;
     return problem({ status: 400, title: TITLE, detail });
   }
   const { keep, violations } = readFilters(query, kind);
-  if (violations.length > 0) {
-    return problem({ status: 400, title: TITLE, detail: "Resource is not valid", violations });
-  }
+  if (violations.length === 0) return { keep, size, offset };
+  return invalid(
+    TITLE,
+    violations.map(({ path, message }) => ({ path: `${route}.${path}`, message })),
+  );
+}
+
+/** One page of `resources`, which are in order already. */
+export function listPage(
+  resources: readonly Resource[],
+  { request, query, render }: {
+    readonly request: ApiRequest;
+    readonly query: ListQuery;
+    readonly render: (resource: Resource) => JsonObject;
+  },
+): ApiAnswer {
+  const { keep, size, offset } = query;
   const matching = resources.filter(keep);
   const end = size === 0 ? matching.length : offset + size;
   return json({
@@ -83,16 +100,16 @@ function readFilters(
       violations.push({ path: key, message: "advanced filters are not supported" });
     } else tests.push(({ labels }) => labels[label] === value);
   }
-  if (kind.name === "Dataplane") {
-    for (const tag of query.getAll("tag")) tests.push(hasTagLike(tag));
-    const gateway = query.get("gateway");
-    if (gateway) {
-      const test = GATEWAY_TESTS.get(gateway);
-      if (test) tests.push(test);
-      else {
-        const message = `must be one of ${[...GATEWAY_TESTS.keys()].join(", ")}`;
-        violations.push({ path: "gateway", message });
-      }
+  if (kind.name === "Dataplane" || kind.name === "ExternalService") {
+    tests.push(hasTagsLike(readTags(query)));
+  }
+  const gateway = query.get("gateway")?.toLowerCase();
+  if (kind.name === "Dataplane" && gateway) {
+    const test = GATEWAY_TESTS.get(gateway);
+    if (test) tests.push(test);
+    else {
+      const message = `must be one of ${[...GATEWAY_TESTS.keys()].join(", ")}`;
+      violations.push({ path: "gateway", message });
     }
   }
   return { keep: (resource) => tests.every((test) => test(resource)), violations };
@@ -109,21 +126,35 @@ const GATEWAY_TESTS: ReadonlyMap<string, Keep> = new Map([
   ],
 ]);
 
-/** `tag=key:value` matches parts of both; one without a colon is ignored, as Kuma does. */
-function hasTagLike(wanted: string): Keep {
-  const colon = wanted.indexOf(":");
-  if (colon < 0) return () => true;
-  const [key, value] = [wanted.slice(0, colon), wanted.slice(colon + 1)];
-  return (dataplane) =>
-    tagPairs(dataplane).some(([k, v]) => k.includes(key) && String(v).includes(value));
+/** From `tag=key:value`, any number of times; one without a colon is ignored, as Kuma does. */
+function readTags(query: URLSearchParams): ReadonlyMap<string, string> {
+  const pairs = query.getAll("tag").filter((tag) => tag.includes(":"));
+  return new Map(pairs.map((tag): [string, string] => {
+    const colon = tag.indexOf(":");
+    return [tag.slice(0, colon), tag.slice(colon + 1)];
+  }));
 }
 
-function tagPairs(dataplane: Resource): readonly [string, Json][] {
-  const networking = dataplane.spec["networking"] as JsonObject | undefined;
+/**
+ * Some inbound, or the gateway, has every one of the tags: its key whole, its value in part.
+ * kuma@v2.13.10:api/mesh/v1alpha1/dataplane_helpers.go.
+ */
+function hasTagsLike(wanted: ReadonlyMap<string, string>): Keep {
+  return (resource) =>
+    wanted.size === 0 ||
+    tagSets(resource).some((tags) =>
+      [...wanted].every(([key, part]) => {
+        const value = tags[key];
+        return value !== undefined && (part === "*" || String(value).includes(part));
+      })
+    );
+}
+
+function tagSets(resource: Resource): readonly JsonObject[] {
+  const networking = resource.spec["networking"] as JsonObject | undefined;
   const inbounds = (networking?.["inbound"] ?? []) as readonly JsonObject[];
-  const gateway = gatewayOf(dataplane);
-  return [...inbounds, ...(gateway ? [gateway] : [])]
-    .flatMap(({ tags }) => Object.entries((tags ?? {}) as JsonObject));
+  return [...inbounds, gatewayOf(resource), resource.spec]
+    .map((holder) => (holder?.["tags"] ?? {}) as JsonObject);
 }
 
 function gatewayOf(dataplane: Resource): JsonObject | undefined {

@@ -1,5 +1,6 @@
 // How refusals read: the error body that Kuma's tools parse, and the plain ones of unknown routes.
 
+import type { ResourceDescriptor } from "../core/resource.ts";
 import type { Violation } from "../core/violation.ts";
 import { type ApiAnswer, json, text } from "./exchange.ts";
 import type { WriteAnswer } from "./ports.ts";
@@ -65,8 +66,17 @@ export function accessDenied(what: string): ApiAnswer {
   });
 }
 
+export function denyKind(kind: ResourceDescriptor): ApiAnswer {
+  return accessDenied(`the resource of type "${kind.name}"`);
+}
+
 /** Kuma answers unknown routes in plain text, and kuma-dp compares this one. */
 export const PAGE_NOT_FOUND = text("404: Page Not Found", 404);
+
+export const NOT_ACCEPTABLE = text(
+  "406: Not Acceptable\n\nAvailable representations: application/json",
+  406,
+);
 
 export function wrongMethod(allowed: string): ApiAnswer {
   const plain = text("405: Method Not Allowed", 405);

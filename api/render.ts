@@ -61,6 +61,7 @@ function renderMeta(resource: Resource, kind: ResourceDescriptor, type: string):
   };
 }
 
-function fieldName(kind: ResourceDescriptor): string {
+/** Where an overview has the spec of this kind. */
+export function fieldName(kind: ResourceDescriptor): string {
   return kind.name.charAt(0).toLowerCase() + kind.name.slice(1);
 }

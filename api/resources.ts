@@ -14,14 +14,15 @@ import {
   json,
   text,
 } from "./exchange.ts";
+import { renderForK8s } from "./k8s_form.ts";
 import { checkImmutable } from "./labels.ts";
-import { listPage } from "./listing.ts";
+import { listPage, readListQuery } from "./listing.ts";
 import { checkDeletable, ownedBy } from "./ownership.ts";
 import { whyCopy, whyReadOnly } from "./permitted.ts";
 import type { ApiView } from "./ports.ts";
 import {
-  accessDenied,
   badRequest,
+  denyKind,
   invalid,
   meshNotFound,
   notAllowed,
@@ -29,7 +30,7 @@ import {
   problem,
   writeProblem,
 } from "./problem.ts";
-import { renderOverview, renderResource } from "./render.ts";
+import { fieldName, renderOverview, renderResource } from "./render.ts";
 
 const NOT_RETRIEVED = "Could not retrieve a resource";
 const NOT_PROCESSED = "Could not process a resource";
@@ -45,14 +46,22 @@ export interface Target {
 
 export function handleCollection(target: Target, request: ApiRequest, view: ApiView): ApiAnswer {
   const { kind, mesh, overview } = target;
+  const query = readListQuery(request.query, kind, routePath(target));
+  if ("status" in query) return query;
   const refused = refuseRead(target, request, view);
   if (refused) return refused;
   const insightKind = overview ? insightKindOf(kind, view) : undefined;
   return listPage(view.resources.list(kind.name, kind.scope === "Mesh" ? mesh : undefined), {
     request,
-    kind,
+    query,
     render: (resource) => renderOne(resource, kind, { insightKind, view }),
   });
+}
+
+function routePath({ kind, mesh, overview }: Target): string {
+  return `${mesh === undefined ? "" : "/meshes/{mesh}"}/${kind.plural}${
+    overview ? "/_overview" : ""
+  }`;
 }
 
 export function handleItem(
@@ -89,17 +98,34 @@ function getItem(target: Target, key: ResourceKey, { request, view }: Call): Api
   const { kind } = target;
   const refused = refuseRead(target, request, view);
   if (refused) return refused;
-  const format = request.query.get("format") ?? "universal";
-  if (format !== "universal") {
-    const message = `must be "universal", is "${format}"`;
-    return invalid(NOT_RETRIEVED, [{ path: "format", message }]);
-  }
   const resource = view.resources.get(key);
   if (!resource) return notFound(NOT_RETRIEVED);
   const insightKind = target.overview ? insightKindOf(kind, view) : undefined;
-  return json(renderOne(resource, kind, { insightKind, view }), {
-    headers: { etag: etagOf(resource.version) },
-  });
+  if (!insightKind) return renderInFormat(resource, kind, request.query);
+  const overview = renderOne(resource, kind, { insightKind, view });
+  // Of one resource Kuma answers an insight even where there is none yet; in lists it does not.
+  return json({ ...overview, [fieldName(insightKind)]: overview[fieldName(insightKind)] ?? {} });
+}
+
+/** In the form that the query names: Ursa's own, or that of a Kubernetes object. */
+export function renderInFormat(
+  resource: Resource,
+  kind: ResourceDescriptor,
+  query: URLSearchParams,
+): ApiAnswer {
+  const headers = { etag: etagOf(resource.version) };
+  const format = query.get("format") || "universal";
+  switch (format) {
+    case "universal":
+      return json(renderResource(resource, kind), { headers });
+    case "k8s":
+    case "kubernetes":
+      return json(renderForK8s(resource, kind, query.get("namespace") ?? ""), { headers });
+    default: {
+      const message = `must be universal, k8s or kubernetes, is "${format}"`;
+      return invalid(NOT_RETRIEVED, [{ path: "format", message }]);
+    }
+  }
 }
 
 function renderOne(
@@ -246,10 +272,6 @@ function refuseWrite(
 function meshMissing(kind: ResourceDescriptor, mesh: string | undefined, view: ApiView): boolean {
   return kind.scope === "Mesh" && mesh !== undefined &&
     !view.resources.get({ type: "Mesh", mesh: "", name: mesh });
-}
-
-function denyKind(kind: ResourceDescriptor): ApiAnswer {
-  return accessDenied(`the resource of type "${kind.name}"`);
 }
 
 /** `If-Match` names the version that the change was made from: stale ones are refused. */

@@ -1,17 +1,18 @@
 // From a path to its handler. Static segments win over names; no name begins with `_`.
 
 import { CONTROL_PLANE_ROUTES } from "./control_plane.ts";
-import { answer, type ApiOutcome, type ApiRequest, text } from "./exchange.ts";
+import { answer, type ApiOutcome, type ApiRequest } from "./exchange.ts";
 import { withInsights } from "./insights/computed.ts";
 import { INSIGHT_ROUTES } from "./insights/routes.ts";
+import { KRI_ROUTES } from "./kri.ts";
 import type { ApiView } from "./ports.ts";
-import { PAGE_NOT_FOUND, wrongMethod } from "./problem.ts";
+import { NOT_ACCEPTABLE, PAGE_NOT_FOUND, wrongMethod } from "./problem.ts";
 import { handleCollection, handleItem, insightKindOf, type Target } from "./resources.ts";
 import { RouteTable } from "./route.ts";
 
 /** One call, decided: pure, so that the same request and view give the same outcome. */
 export function handle(request: ApiRequest, view: ApiView): ApiOutcome {
-  if (!acceptsJson(request)) return answer(text("406: Not Acceptable", 406));
+  if (!acceptsJson(request)) return answer(NOT_ACCEPTABLE);
   // Nobody writes insights that are computed, so only reads see them.
   const seen = request.method === "GET" ? { ...view, resources: withInsights(view) } : view;
   return fixed(request, seen) ?? resource(request, seen) ?? answer(PAGE_NOT_FOUND);
@@ -24,7 +25,7 @@ export function routeOf(path: readonly string[], view: ApiView): string {
   return targetOf(path, view)?.kind.plural ?? "unknown";
 }
 
-const ROUTES = new RouteTable([...CONTROL_PLANE_ROUTES, ...INSIGHT_ROUTES]);
+const ROUTES = new RouteTable([...CONTROL_PLANE_ROUTES, ...INSIGHT_ROUTES, ...KRI_ROUTES]);
 
 function fixed(request: ApiRequest, view: ApiView): ApiOutcome | null {
   const found = ROUTES.find(request.path);
@@ -45,16 +46,25 @@ function resource(request: ApiRequest, view: ApiView): ApiOutcome | null {
     : handleItem({ ...target, name }, request, view);
 }
 
+/** What overviews were called before there was `_overview`: kumactl still asks for some. */
+const LEGACY_OVERVIEWS: ReadonlyMap<string, string> = new Map([
+  ["dataplanes+insights", "dataplanes"],
+  ["zones+insights", "zones"],
+  ["zoneingresses+insights", "zoneingresses"],
+  ["zoneegressoverviews", "zoneegresses"],
+]);
+
 /**
- * `/{plural}[/{name}]` and `/meshes/{mesh}/{plural}[/{name}]`; `_overview` after either, or
- * `+insights` at the end of the plural, joins in what is reported about the resource.
+ * `/{plural}[/{name}]` and `/meshes/{mesh}/{plural}[/{name}]`; `_overview` after either, or an old
+ * name of the collection, joins in what is reported about the resource.
  */
 function targetOf(path: readonly string[], view: ApiView): Target | null {
   const inMesh = path[0] === "meshes" && path.length > 2 && path[2] !== "_overview";
   const [collection = "", ...after] = inMesh ? path.slice(2) : path;
-  const overview = after.at(-1) === "_overview" || collection.endsWith("+insights");
+  const ofOverview = LEGACY_OVERVIEWS.get(collection);
+  const overview = after.at(-1) === "_overview" || ofOverview !== undefined;
   const names = after.at(-1) === "_overview" ? after.slice(0, -1) : after;
-  const kind = view.kinds.byPlural(collection.replace(/\+insights$/, ""));
+  const kind = view.kinds.byPlural(ofOverview ?? collection);
   if (!kind || kind.internal || names.length > 1) return null;
   if (overview && !insightKindOf(kind, view)) return null;
   if (inMesh !== (kind.scope === "Mesh") && (inMesh || names.length > 0)) return null;
