@@ -1,6 +1,6 @@
 // What goes with a resource when it is deleted, and what keeps it from being deleted.
 
-import { caCertSecretName, caKeySecretName, type MeshSpec } from "../core/mesh.ts";
+import { caSources, type MeshSpec } from "../core/mesh.ts";
 import { ORIGIN_LABEL, ZONE_LABEL } from "../core/names.ts";
 import type { JsonObject, Resource, ResourceDescriptor, ResourceKey } from "../core/resource.ts";
 import type { Violation } from "../core/violation.ts";
@@ -70,8 +70,8 @@ export function isConnected(insight: Resource | undefined): boolean {
 function secretUsers(secret: Resource, resources: ResourceView): readonly string[] {
   const mesh = resources.get({ type: "Mesh", mesh: "", name: secret.mesh });
   const backends = (mesh?.spec as MeshSpec | undefined)?.mtls?.backends ?? [];
-  return backends.map(({ name }) => name).filter((backend) =>
-    secret.name === caCertSecretName(secret.mesh, backend) ||
-    secret.name === caKeySecretName(secret.mesh, backend)
-  );
+  return backends.filter((backend) => {
+    const { cert, key } = caSources(secret.mesh, backend);
+    return cert.secret === secret.name || key.secret === secret.name;
+  }).map(({ name }) => name);
 }

@@ -129,11 +129,10 @@ Deno.test("what a Mesh could ask for and would not get is refused by name", () =
     {
       mtls: {
         enabledBackend: "corp",
-        skipValidation: true,
         backends: [
           {
             name: "corp",
-            type: "provided",
+            type: "builtin",
             mode: "PERMISSIVE",
             dpCert: { requestTimeout: "10s" },
             rootChain: { requestTimeout: "10s" },
@@ -148,8 +147,6 @@ Deno.test("what a Mesh could ask for and would not get is refused by name", () =
       routing: { zoneEgress: true, defaultForbidMeshExternalServiceAccess: true },
       meshServices: { mode: "Exclusive" },
     },
-    "mtls.skipValidation: has no effect yet",
-    'mtls.backends[0].type: must be builtin: "provided" has no effect yet',
     "mtls.backends[0].mode: must not be PERMISSIVE: it has no effect yet",
     "mtls.backends[0].dpCert.requestTimeout: has no effect yet",
     "mtls.backends[0].rootChain.requestTimeout: has no effect yet",
@@ -162,6 +159,34 @@ Deno.test("what a Mesh could ask for and would not get is refused by name", () =
     "routing.defaultForbidMeshExternalServiceAccess: has no effect yet",
     'meshServices.mode: must be Disabled: "Exclusive" has no effect yet',
   );
+});
+
+Deno.test("a provided CA names where its certificate and its key are", () => {
+  const mesh = (type: string, conf: unknown) => ({
+    mtls: {
+      enabledBackend: "corp",
+      backends: [{ name: "corp", type, conf }],
+      skipValidation: true,
+    },
+  });
+  const key = { secret: "corp-key" };
+  for (const cert of [{ secret: "corp-cert" }, { inline: "QUFB" }, { inlineString: "-----" }]) {
+    accepts("Mesh", mesh("provided", { cert, key }));
+  }
+  const conf = "mtls.backends[0].conf";
+  refuses("Mesh", mesh("provided", undefined), `${conf}.cert: has to be`, `${conf}.key: has to be`);
+  refuses("Mesh", mesh("provided", { cert: {}, key }), `${conf}.cert: must have one of`);
+  refuses(
+    "Mesh",
+    mesh("provided", { cert: { secret: "a", inline: "QUFB" }, key }),
+    `${conf}.cert: must have one of`,
+  );
+  refuses(
+    "Mesh",
+    mesh("provided", { cert: key, key, caCert: { expiration: "10y" } }),
+    `${conf}.caCert: is for backends of type builtin`,
+  );
+  refuses("Mesh", mesh("builtin", { key }), `${conf}.key: is for backends of type provided`);
 });
 
 Deno.test("lifetimes of certificates are checked", () => {

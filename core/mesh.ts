@@ -37,13 +37,24 @@ export interface MeshSpec {
 
 export interface CaBackend {
   readonly name: string;
-  /** "builtin" is the only one so far. */
+  /** "builtin": made here; "provided": the operator's own. */
   readonly type: string;
   readonly mode?: "STRICT" | "PERMISSIVE";
   readonly dpCert?: { readonly rotation?: { readonly expiration?: string } };
   readonly conf?: {
     readonly caCert?: { readonly RSAbits?: number; readonly expiration?: string };
+    readonly cert?: DataSource;
+    readonly key?: DataSource;
   };
+}
+
+/** kuma.system.v1alpha1.DataSource: one of them. */
+export interface DataSource {
+  /** Name of a Secret of the same mesh. */
+  readonly secret?: string;
+  /** Base64. */
+  readonly inline?: string;
+  readonly inlineString?: string;
 }
 
 /** kuma.system.v1alpha1.Secret: `data` is base64. GlobalSecret has the same shape. */
@@ -62,12 +73,15 @@ export function enabledBackend(spec: MeshSpec): CaBackend | undefined {
   return name ? spec.mtls?.backends?.find((backend) => backend.name === name) : undefined;
 }
 
-export function caCertSecretName(mesh: string, backend: string): string {
-  return `${mesh}.ca-builtin-cert-${backend}`;
-}
-
-export function caKeySecretName(mesh: string, backend: string): string {
-  return `${mesh}.ca-builtin-key-${backend}`;
+/** Where a backend's certificate and key are. */
+export function caSources(
+  mesh: string,
+  { name, type, conf }: CaBackend,
+): { readonly cert: DataSource; readonly key: DataSource } {
+  return type === "provided" ? { cert: conf?.cert ?? {}, key: conf?.key ?? {} } : {
+    cert: { secret: `${mesh}.ca-builtin-cert-${name}` },
+    key: { secret: `${mesh}.ca-builtin-key-${name}` },
+  };
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = {
@@ -101,19 +115,28 @@ const certificateLifetime: Check = (value, path, report) => {
 
 /** A backend's name becomes part of the names of its secrets. */
 const backendName: Check = (value, path, report) => {
-  if (typeof value !== "string" || !isResourceName(caCertSecretName("m", value))) {
+  if (typeof value !== "string" || !isResourceName(`m.ca-builtin-cert-${value}`)) {
     report(path, `must be lower-case letters, digits, "-" and ".", is ${show(value)}`);
   }
 };
+
+const dataSource = object({
+  secret: nonEmptyText,
+  inline: nonEmptyText,
+  inlineString: nonEmptyText,
+  file: noEffect("a control plane reads no files of others; use a secret"),
+}, {
+  also(source, path, report) {
+    const given = ["secret", "inline", "inlineString"].filter((one) => source[one] !== undefined);
+    if (given.length !== 1) report(path, "must have one of secret, inline, inlineString");
+  },
+});
 
 const TIMEOUTS = "certificates are made inside the control plane, which waits for nobody";
 
 const caBackend = object({
   name: backendName,
-  type(value, path, report) {
-    if (value === "provided") report(path, 'must be builtin: "provided" has no effect yet');
-    else if (value !== "builtin") report(path, `must be builtin, is ${show(value)}`);
-  },
+  type: oneOf(["builtin", "provided"]),
   mode: oneOf(["STRICT", "PERMISSIVE"], { PERMISSIVE: "it has no effect yet" }),
   dpCert: object({
     rotation: object({ expiration: certificateLifetime }),
@@ -125,8 +148,25 @@ const caBackend = object({
       RSAbits: noEffect("certificate authorities have EC P-256 keys"),
       expiration: certificateLifetime,
     }),
+    cert: dataSource,
+    key: dataSource,
   }),
-}, { required: ["name", "type"] });
+}, { required: ["name", "type"], also: checkConf });
+
+/** What is asked of the conf depends on the type. */
+function checkConf({ type, conf }: Fields, path: string, report: Report): void {
+  const given = isObject(conf) ? conf : {};
+  for (const half of ["cert", "key"]) {
+    const isThere = given[half] !== undefined;
+    if (type === "provided" && !isThere) report(`${path}.conf.${half}`, "has to be defined");
+    if (type === "builtin" && isThere) {
+      report(`${path}.conf.${half}`, "is for backends of type provided");
+    }
+  }
+  if (type === "provided" && given["caCert"] !== undefined) {
+    report(`${path}.conf.caCert`, "is for backends of type builtin");
+  }
+}
 
 /** Two at a time: the one that signs, and the one whose certificates are still out there. */
 const BACKENDS_MAX = 2;
@@ -152,7 +192,8 @@ const mesh = object({
   mtls: object({
     enabledBackend: text,
     backends: list(caBackend),
-    skipValidation: noEffect("builtin backends leave nothing to skip"),
+    // A CA that cannot be used is waited for (see the identity actor): nothing is skipped.
+    skipValidation: bool,
   }, { also: checkBackends }),
   tracing: noEffect("proxies do not trace"),
   logging: noEffect("proxies do not log accesses"),

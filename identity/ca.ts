@@ -2,8 +2,8 @@
 
 import {
   type CaBackend,
-  caCertSecretName,
-  caKeySecretName,
+  caSources,
+  type DataSource,
   enabledBackend,
   lifetimeMs,
   type MeshSpec,
@@ -71,48 +71,72 @@ export function identityUris(mesh: string, tagSets: readonly Tags[]): readonly s
   ];
 }
 
-/** What a mesh's secrets say about one of its backends. */
+/** What a mesh's spec and secrets say about one of its backends. */
 export type CaState =
-  | { readonly state: "ready"; readonly backend: CaBackend; readonly pair: KeyPair }
+  | {
+    readonly state: "ready";
+    readonly backend: CaBackend;
+    readonly pair: KeyPair;
+    /** When its root became known here, RFC 3339. */
+    readonly since: string;
+  }
+  /** A builtin one that nobody has made yet. */
   | { readonly state: "absent"; readonly backend: CaBackend }
   /** One half is there, or unreadable: making a new pair would silently replace somebody's CA. */
   | { readonly state: "broken"; readonly backend: CaBackend; readonly reason: string };
 
 export type Secrets = ReadonlyMap<string, Resource<SecretSpec>>;
 
-/** The state of each builtin backend of a mesh, in the order of its spec. `secrets` are the mesh's own, by name. */
+/** The state of each backend of a mesh, in the order of its spec. `secrets` are the mesh's own, by name. */
 export function caStates(mesh: Resource<MeshSpec>, secrets: Secrets): readonly CaState[] {
-  return (mesh.spec.mtls?.backends ?? []).filter(({ type }) => type === "builtin").map((backend) =>
-    caState(mesh.name, backend, secrets)
-  );
+  return (mesh.spec.mtls?.backends ?? []).map((backend) => caState(mesh, backend, secrets));
 }
 
-function caState(mesh: string, backend: CaBackend, secrets: Secrets): CaState {
-  const names = [
-    caCertSecretName(mesh, backend.name),
-    caKeySecretName(mesh, backend.name),
-  ] as const;
-  const [cert, key] = names.map((name) => secrets.get(name));
-  if (!cert && !key) return { state: "absent", backend };
-  const reason = (index: 0 | 1, what: string) =>
-    `Secret "${names[index]}" of mesh "${mesh}" ${what}`;
-  if (!cert) return { state: "broken", backend, reason: reason(0, "is missing, its key is there") };
-  if (!key) {
-    return { state: "broken", backend, reason: reason(1, "is missing, its certificate is there") };
+function caState(mesh: Resource<MeshSpec>, backend: CaBackend, secrets: Secrets): CaState {
+  const sources = caSources(mesh.name, backend);
+  const cert = half(mesh, sources.cert, secrets);
+  const key = half(mesh, sources.key, secrets);
+  const broken = (reason: string): CaState => ({ state: "broken", backend, reason });
+  if (cert.pem === null && key.pem === null && backend.type === "builtin") {
+    return { state: "absent", backend };
   }
-  const pem = { cert: pemOf(cert), key: pemOf(key) };
-  if (!pem.cert.includes("-----BEGIN CERTIFICATE-----")) {
-    return { state: "broken", backend, reason: reason(0, "holds no PEM certificate") };
+  if (cert.pem === null) {
+    return broken(`${cert.where} is missing${key.pem === null ? "" : ", its key is there"}`);
   }
-  if (!pem.key.includes("PRIVATE KEY-----")) {
-    return { state: "broken", backend, reason: reason(1, "holds no PEM private key") };
+  if (key.pem === null) return broken(`${key.where} is missing, its certificate is there`);
+  if (!cert.pem.includes("-----BEGIN CERTIFICATE-----")) {
+    return broken(`${cert.where} holds no PEM certificate`);
   }
-  return { state: "ready", backend, pair: pem };
+  if (!key.pem.includes("PRIVATE KEY-----")) return broken(`${key.where} holds no PEM private key`);
+  return { state: "ready", backend, pair: { cert: cert.pem, key: key.pem }, since: cert.since };
 }
 
-function pemOf(secret: Resource<SecretSpec>): string {
+interface Half {
+  /** null: there is none. */
+  readonly pem: string | null;
+  /** As people are told. */
+  readonly where: string;
+  readonly since: string;
+}
+
+function half(mesh: Resource<MeshSpec>, source: DataSource, secrets: Secrets): Half {
+  if (source.secret === undefined) {
+    const pem = source.inlineString ?? decoded(source.inline ?? "");
+    const where = `A half of a CA in the spec of mesh "${mesh.name}"`;
+    return { pem: pem || null, where, since: mesh.modificationTime };
+  }
+  const secret = secrets.get(source.secret);
+  const where = `Secret "${source.secret}" of mesh "${mesh.name}"`;
+  return {
+    pem: secret ? decoded(secret.spec.data ?? "") : null,
+    where,
+    since: secret?.creationTime ?? "",
+  };
+}
+
+function decoded(base64: string): string {
   try {
-    return atob(secret.spec.data ?? "");
+    return atob(base64);
   } catch {
     return ""; // Not base64.
   }
@@ -170,29 +194,26 @@ function waitingReason(
   wanted: CaState | undefined,
   mayCreate: boolean,
 ): string {
-  if (!wanted) return `backend "${enabled.name}" of mesh "${mesh}" is not builtin`;
-  if (wanted.state === "broken") return wanted.reason;
-  const secret = caCertSecretName(mesh, enabled.name);
+  if (wanted?.state === "broken") return wanted.reason;
+  const { secret = "" } = caSources(mesh, enabled).cert;
   return mayCreate
     ? `the CA "${enabled.name}" of mesh "${mesh}" is being made`
     : `Secret "${secret}" of mesh "${mesh}" has not arrived from global`;
 }
 
-/** The two secrets of a new CA, as they are written. */
+/** The two secrets of a new builtin CA, as they are written. */
 export function caSecrets(
   mesh: string,
   backend: string,
   pair: KeyPair,
 ): readonly Draft[] {
-  const secret = (name: string, pem: string): Draft => ({
+  const sources = caSources(mesh, { name: backend, type: "builtin" });
+  const secret = ({ secret: name = "" }: DataSource, pem: string): Draft => ({
     type: "Secret",
     mesh,
     name,
     labels: {},
     spec: { data: btoa(pem) },
   });
-  return [
-    secret(caCertSecretName(mesh, backend), pair.cert),
-    secret(caKeySecretName(mesh, backend), pair.key),
-  ];
+  return [secret(sources.cert, pair.cert), secret(sources.key, pair.key)];
 }

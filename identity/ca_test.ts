@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import type { MeshSpec, SecretSpec } from "../core/mesh.ts";
+import type { CaBackend, MeshSpec, SecretSpec } from "../core/mesh.ts";
 import type { Draft, Resource } from "../core/resource.ts";
 import {
   caLifetimeMs,
@@ -116,6 +116,20 @@ Deno.test("caStates() tells absent from broken, so that no half of a CA is ever 
     secrets.set(name, stored({ type: "Secret", mesh: "default", name, labels: {}, spec }));
     assert.deepEqual(states(secrets), ["broken", "absent"]);
   }
+});
+
+Deno.test("caStates() takes a provided CA from secrets or from the spec, and never makes one", () => {
+  const provided = (conf: NonNullable<CaBackend["conf"]>) =>
+    mesh({ mtls: { backends: [{ name: "corp", type: "provided", conf }] } });
+  const secrets = secretsOf("ca-1");
+  const [cert, key] = [...secrets.keys()].map((secret) => ({ secret }));
+  const [fromSecrets] = caStates(provided({ cert: cert!, key: key! }), secrets);
+  assert.equal(fromSecrets?.state, "ready");
+  const inline = provided({ cert: { inlineString: CERT }, key: { inline: btoa(KEY) } });
+  const [fromSpec] = caStates(inline, new Map());
+  assert.deepEqual(fromSpec?.state === "ready" && fromSpec.pair, { cert: CERT, key: KEY });
+  const [waiting] = caStates(provided({ cert: { secret: "corp-cert" }, key: key! }), new Map());
+  assert.match(waiting?.state === "broken" ? waiting.reason : "", /"corp-cert".* is missing/);
 });
 
 Deno.test("trustedRoots() joins the roots of all backends that have one", () => {

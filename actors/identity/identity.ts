@@ -4,12 +4,7 @@
 //                                                               └─trust changes: same leaf, new roots
 
 import { unreachable } from "../../core/assert.ts";
-import {
-  type CaBackend,
-  caCertSecretName,
-  type MeshSpec,
-  type SecretSpec,
-} from "../../core/mesh.ts";
+import type { CaBackend, MeshSpec, SecretSpec } from "../../core/mesh.ts";
 import { type IdentityMaterial, type ProxyKey, proxyText } from "../../core/proxy.ts";
 import type { JsonObject, Resource } from "../../core/resource.ts";
 import {
@@ -282,7 +277,7 @@ function reviewMesh(state: IdentityState, name: string, at: Context): readonly E
       current: before && "backend" in before ? before.backend.name : null,
       nowMs: at.nowMs,
       leadMs: state.args.trustLeadMs,
-      since: (backend) => rootSince(name, mesh, backend),
+      since: (backend) => rootSince(mesh, backend),
     })
     : { signer: null, switchAtMs: null };
   mesh.signer = signer;
@@ -298,9 +293,9 @@ function reviewMesh(state: IdentityState, name: string, at: Context): readonly E
 }
 
 /** When the root of a backend became known here; a text that is no time counts as long ago. */
-function rootSince(name: string, mesh: MeshCas, backend: string): number {
-  const secret = mesh.secrets.get(caCertSecretName(name, backend));
-  return Date.parse(secret?.creationTime ?? "") || 0;
+function rootSince(mesh: MeshCas, backend: string): number {
+  const ca = mesh.states.find((one) => one.backend.name === backend);
+  return ca?.state === "ready" ? Date.parse(ca.since) || 0 : 0;
 }
 
 function announce(mesh: string, before: Signer | null, after: Signer | null): readonly Effect[] {
