@@ -8,6 +8,8 @@ import { InvalidError } from "../core/errors.ts";
 import { isResourceName } from "../core/names.ts";
 import type { ProxyKey } from "../core/proxy.ts";
 import type { JsonObject } from "../core/resource.ts";
+import { isObject } from "../core/json.ts";
+import { certificateCovers, faultOfRoot } from "../identity/io/server_certificate.ts";
 import { handleBootstrap } from "../dataplane/mod.ts";
 import type { Outgoing } from "../xds/stream.ts";
 import { serveDp } from "../xds/io/server.ts";
@@ -206,7 +208,7 @@ function notFound(): Response {
 }
 
 async function answerBootstrap(request: Request, parts: Parts): Promise<Response> {
-  const { store, kinds, certificate } = parts;
+  const { store, kinds, certificate, config } = parts;
   const url = new URL(
     request.headers.get("host") ? `https://${request.headers.get("host")}` : request.url,
   );
@@ -215,7 +217,10 @@ async function answerBootstrap(request: Request, parts: Parts): Promise<Response
     port: Number(url.port || 443),
     caCert: certificate.cert,
     accept: request.headers.get("accept") ?? "",
-    meshExists: (mesh) => store.get({ type: "Mesh", mesh: "", name: mesh }) !== undefined,
+    covers: (host) => certificateCovers(certificate.cert, host),
+    faultOfRoot,
+    reloadableTokens: config.reloadableTokens,
+    mesh: (name) => store.get({ type: "Mesh", mesh: "", name })?.spec,
     validate: (type, spec) => kinds.byName(type)?.validate(spec) ?? [],
     find: (key) => store.get(key)?.spec,
   });
@@ -227,7 +232,7 @@ async function answerLeave(
   how: "drain" | "deregister",
   system: System,
 ): Promise<Response> {
-  const body = await bodyOf(request);
+  const body = await bodyOf(request) ?? {};
   const proxy = proxyOf(body);
   if (!proxy) return Response.json({ error: "mesh, name and type are needed" }, { status: 400 });
   const instance = typeof body["instance"] === "string" ? body["instance"] : "";
@@ -241,12 +246,13 @@ async function answerLeave(
   return Response.json({ error: result.reason }, { status });
 }
 
-async function bodyOf(request: Request): Promise<JsonObject> {
+/** Null when it is no JSON object. */
+async function bodyOf(request: Request): Promise<JsonObject | null> {
   try {
     const body: unknown = await request.json();
-    return typeof body === "object" && body !== null ? body as JsonObject : {};
+    return isObject(body) ? body : null;
   } catch {
-    return {};
+    return null;
   }
 }
 

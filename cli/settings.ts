@@ -32,6 +32,8 @@ export interface ControlPlaneConfig {
   readonly vipGraceMs: number;
   readonly dpAuth: "none";
   readonly zoneAuth: "none";
+  /** Envoys read their tokens from a file for each connection, so that a new one needs no restart. */
+  readonly reloadableTokens: boolean;
   readonly deregistrationDelayMs: number;
   readonly logLevel: LogLevel;
   readonly logFormat: "logfmt" | "json";
@@ -193,6 +195,13 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
     modes: ["global"],
     fallback: "none",
     parse: authentication,
+  },
+  reloadableTokens: {
+    group: "Admission",
+    help: "proxies read the token file at each connection, so that a new token needs no restart",
+    modes: ZONES,
+    fallback: "false",
+    parse: onOrOff,
   },
   deregistrationDelayMs: {
     argument: "DURATION",

@@ -11,7 +11,10 @@ const context: BootstrapContext = {
   port: 5678,
   caCert: pem,
   accept: "application/json",
-  meshExists: (mesh) => mesh === "default",
+  covers: () => true,
+  faultOfRoot: (text) => text.startsWith("-----BEGIN CERTIFICATE-----") ? null : "caCert: is not",
+  reloadableTokens: false,
+  mesh: (name) => name === "default" ? {} : undefined,
   validate: () => [],
 };
 
@@ -60,9 +63,9 @@ Deno.test("handleBootstrap() hands on the instance id", () => {
 
 Deno.test("handleBootstrap() dials the host by which the proxy came, and verifies that name", () => {
   const byAddress = bootstrapOf({ dataplaneResource: resource });
-  equal(byAddress.staticResources.clusters[0].type, "STATIC");
+  equal(byAddress.staticResources.clusters[1].type, "STATIC");
   const byName = bootstrapOf({ dataplaneResource: resource }, { host: "cp.example", port: 15678 });
-  const [cluster] = byName.staticResources.clusters;
+  const [, cluster] = byName.staticResources.clusters;
   equal(cluster.type, "STRICT_DNS");
   equal(cluster.transportSocket.typedConfig.sni, "cp.example");
   deepEqual(cluster.loadAssignment.endpoints[0].lbEndpoints[0].endpoint.address.socketAddress, {
@@ -93,6 +96,77 @@ Deno.test("handleBootstrap() answers plain YAML to whoever does not ask for JSON
   const answer = handleBootstrap({ dataplaneResource: resource }, { ...context, accept: "*/*" });
   equal(answer.contentType, "text/x-yaml");
   equal(parse(answer.body).node.id, "default.web-1");
+});
+
+Deno.test("handleBootstrap() has Envoy read its token from the file, where that is wanted", () => {
+  const request = {
+    dataplaneResource: resource,
+    dataplaneToken: "t",
+    dataplaneTokenPath: "/run/token",
+  };
+  const inline = bootstrapOf(request);
+  equal(inline.dynamicResources.adsConfig.grpcServices[0].googleGrpc, undefined);
+  const { dynamicResources, staticResources } = bootstrapOf(request, {
+    reloadableTokens: true,
+    host: "::1",
+  });
+  const [{ googleGrpc, initialMetadata }] = dynamicResources.adsConfig.grpcServices;
+  equal(googleGrpc.targetUri, "[::1]:5678");
+  equal(googleGrpc.callCredentials[0].fromPlugin.typedConfig.secretData.filename, "/run/token");
+  equal(initialMetadata, undefined);
+  deepEqual(staticResources.clusters.map(({ name }: { name: string }) => name), [
+    "access_log_sink",
+  ]);
+});
+
+Deno.test("handleBootstrap() names the socket on which access logs are collected", () => {
+  const { staticResources } = bootstrapOf({ dataplaneResource: resource, workdir: "/tmp/dp" });
+  const [{ name, type, loadAssignment }] = staticResources.clusters;
+  deepEqual([name, type], ["access_log_sink", "STATIC"]);
+  deepEqual(loadAssignment.endpoints[0].lbEndpoints[0].endpoint.address, {
+    pipe: { path: "/tmp/dp/kuma-al-web-1-default.sock" },
+  });
+});
+
+Deno.test("handleBootstrap() keeps a builtin gateway from taking more than it can carry", () => {
+  const gateway = {
+    type: "Dataplane",
+    mesh: "default",
+    name: "edge",
+    networking: {
+      address: "127.0.1.9",
+      gateway: { type: "BUILTIN", tags: { "kuma.io/service": "edge" } },
+    },
+  };
+  const { overloadManager } = bootstrapOf({
+    dataplaneResource: JSON.stringify(gateway),
+    resources: { maxHeapSizeBytes: 1024 },
+  });
+  equal(overloadManager.resourceMonitors.length, 2);
+  equal(overloadManager.resourceMonitors[1].typedConfig.maxHeapSizeBytes, "1024");
+  equal(bootstrapOf({ dataplaneResource: resource }).overloadManager, undefined);
+});
+
+Deno.test("handleBootstrap() tells which metrics of the workload to serve", () => {
+  const answer = handleBootstrap({ dataplaneResource: resource }, {
+    ...context,
+    mesh: () => ({
+      metrics: {
+        enabledBackend: "prom",
+        backends: [{
+          name: "prom",
+          type: "prometheus",
+          conf: { aggregate: [{ name: "app", port: 8080, path: "/metrics" }] },
+        }],
+      },
+    }),
+  });
+  deepEqual(JSON.parse(answer.body).kumaSidecarConfiguration, {
+    networking: { corefileTemplate: "", address: "127.0.1.9" },
+    metrics: {
+      aggregate: [{ name: "app", address: "127.0.1.9", port: 8080, path: "/metrics" }],
+    },
+  });
 });
 
 Deno.test("handleBootstrap() takes a zone ingress", () => {
@@ -127,7 +201,7 @@ const refusals: readonly {
   {
     name: "a mesh that does not exist",
     request: { dataplaneResource: resource },
-    changes: { meshExists: () => false },
+    changes: { mesh: () => undefined },
     status: 422,
     body: 'mesh: mesh "default" does not exist',
   },
@@ -166,9 +240,19 @@ const refusals: readonly {
     body: "outbound: should be empty since dataplane is in Transparent Proxying mode",
   },
   {
+    name: "explicit outbounds beside redirection that the proxy asks for",
+    request: {
+      dataplaneConfig: { redirect: { inbound: { enabled: true, port: 15006 } } },
+      dataplaneResource:
+        "{type: Dataplane, mesh: default, name: a, networking: {address: 1.2.3.4, outbound: [{port: 1}]}}",
+    },
+    status: 422,
+    body: "outbound: should be empty since dataplane is in Transparent Proxying mode",
+  },
+  {
     name: "a host that the certificate does not name",
     request: { dataplaneResource: resource },
-    changes: { subjectAltNames: ["localhost"] },
+    changes: { covers: (host) => host === "localhost" },
     status: 400,
     body: /^A data plane proxy is trying to connect to the control plane using "127.0.0.1"/,
   },
@@ -176,7 +260,7 @@ const refusals: readonly {
     name: "a CA that is no certificate",
     request: { dataplaneResource: resource, caCert: "hello" },
     status: 400,
-    body: "caCert: must be a certificate in PEM form",
+    body: "caCert: is not",
   },
 ];
 

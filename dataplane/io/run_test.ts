@@ -47,7 +47,10 @@ async function fakeControlPlane(heard: (path: string) => void = () => {}): Promi
         port,
         caCert: cert,
         accept: request.headers.accept ?? "",
-        meshExists: (mesh) => meshes.has(mesh),
+        covers: () => true,
+        faultOfRoot: () => null,
+        reloadableTokens: false,
+        mesh: (name) => meshes.has(name) ? {} : undefined,
         validate: () => [],
       });
       response.writeHead(answer.status, { "content-type": answer.contentType }).end(answer.body);

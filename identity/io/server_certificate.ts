@@ -1,5 +1,6 @@
 // The certificate by which a control plane serves, made at its first start and kept.
 
+import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
 import { chmod, mkdir, open, readFile, rename } from "node:fs/promises";
 import { isIP } from "node:net";
@@ -49,6 +50,33 @@ export async function ensureServerCertificate(
   const origin = cert === null ? "created" : "replaced";
   return { ...pair, fingerprint: fingerprint256, certFile, origin };
 }
+
+/** Whether a client that dials `host` finds it in the certificate. */
+export function certificateCovers(cert: string, host: string): boolean {
+  const certificate = new X509Certificate(cert);
+  const found = isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host);
+  return found !== undefined;
+}
+
+/**
+ * Why a PEM text is no root to verify a control plane by; null when it is one. A certificate that
+ * says nothing of being a CA is taken: kuma@v2.13.10:pkg/xds/bootstrap/generator.go (caCert).
+ */
+export function faultOfRoot(pem: string): string | null {
+  try {
+    const certificate = new X509Certificate(pem);
+    const saysNo = !certificate.ca && certificate.raw.includes(BASIC_CONSTRAINTS);
+    return saysNo
+      ? "A data plane proxy is trying to verify the control plane using the certificate which is " +
+        "not a certificate authority: give --ca-cert-file the root that signed it"
+      : null;
+  } catch {
+    return "caCert: must be a certificate in PEM form";
+  }
+}
+
+/** The extension's object identifier, 2.5.29.19, in DER. */
+const BASIC_CONSTRAINTS = Buffer.from([0x06, 0x03, 0x55, 0x1d, 0x13]);
 
 function sortHosts(hosts: readonly string[]): Hosts {
   const unique = [...new Set(hosts)];
