@@ -1,6 +1,7 @@
 // One REST call as values: the request that came, and what is to be done about it.
 
-import type { Json } from "../core/resource.ts";
+import type { EnvoyAnswer, EnvoyQuestion } from "../core/envoy_admin.ts";
+import type { Json, ResourceKey } from "../core/resource.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { AcceptGlobalAnswer, WriteAnswer, WriteOp } from "./ports.ts";
 
@@ -38,6 +39,12 @@ export type ApiOutcome =
     readonly revision: number;
     readonly waitMs: number;
     readonly then: (receipt: Receipt | undefined) => ApiAnswer;
+  }
+  | {
+    readonly do: "ask_envoy";
+    readonly proxy: ResourceKey;
+    readonly question: EnvoyQuestion;
+    readonly then: (result: EnvoyAnswer) => ApiAnswer;
   }
   | { readonly do: "accept_global"; readonly then: (result: AcceptGlobalAnswer) => ApiAnswer };
 

@@ -112,6 +112,12 @@ export function testPlane(control: Partial<ControlPlane> = {}): TestPlane {
       const result = await store.commit(ops as readonly Op[], NOW_MS);
       return result.ok ? result : { ...result, reason: "conflict" };
     },
+    envoyAdmin: (proxy, question) =>
+      Promise.resolve({
+        ok: false,
+        reason: "unreachable",
+        detail: `${proxy.type} ${proxy.name}: ${JSON.stringify(question)}`,
+      }),
     acceptGlobal: () => Promise.resolve({ accepted: true, message: "cluster-2 is the global now" }),
     count: (metric, labels) => counted.push(`${metric} ${Object.values(labels).join(" ")}`),
   };
@@ -158,6 +164,8 @@ async function run(outcome: ApiOutcome, ports: ApiPorts): Promise<ApiAnswer> {
           signal: new AbortController().signal,
         }),
       );
+    case "ask_envoy":
+      return outcome.then(await ports.envoyAdmin(outcome.proxy, outcome.question));
     case "accept_global":
       return outcome.then(await ports.acceptGlobal());
   }

@@ -1,5 +1,6 @@
 // What the REST API needs of the control plane around it.
 
+import type { EnvoyAdmin } from "../core/envoy_admin.ts";
 import type { KindTable } from "../core/kind_table.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { Draft, JsonObject, Resource, ResourceKey } from "../core/resource.ts";
@@ -88,6 +89,7 @@ export interface ApiPorts extends ApiView {
   write(ops: readonly WriteOp[]): Promise<WriteAnswer>;
   /** In a zone: takes the global that is connected now for the right one. */
   acceptGlobal(): Promise<AcceptGlobalAnswer>;
+  readonly envoyAdmin: EnvoyAdmin;
   /** Adds one to a counter of /metrics. */
   count?(metric: string, labels: Readonly<Record<string, string>>): void;
   /** A handler threw: a bug, for the log. */

@@ -2,6 +2,7 @@
 
 import { CONTROL_PLANE_ROUTES } from "./control_plane.ts";
 import { answer, type ApiOutcome, type ApiRequest } from "./exchange.ts";
+import { ENVOY_ADMIN_ROUTES } from "./envoy_admin.ts";
 import { withInsights } from "./insights/computed.ts";
 import { INSIGHT_ROUTES } from "./insights/routes.ts";
 import { KRI_ROUTES } from "./kri.ts";
@@ -25,7 +26,12 @@ export function routeOf(path: readonly string[], view: ApiView): string {
   return targetOf(path, view)?.kind.plural ?? "unknown";
 }
 
-const ROUTES = new RouteTable([...CONTROL_PLANE_ROUTES, ...INSIGHT_ROUTES, ...KRI_ROUTES]);
+const ROUTES = new RouteTable([
+  ...CONTROL_PLANE_ROUTES,
+  ...ENVOY_ADMIN_ROUTES,
+  ...INSIGHT_ROUTES,
+  ...KRI_ROUTES,
+]);
 
 function fixed(request: ApiRequest, view: ApiView): ApiOutcome | null {
   const found = ROUTES.find(request.path);

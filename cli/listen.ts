@@ -22,7 +22,8 @@ import type { Metrics } from "./metrics.ts";
 import { KUMA_VERSION } from "../core/kuma.ts";
 import type { System } from "../actors/runtime/io/pump.ts";
 import type { LatePort } from "./late_port.ts";
-import type { Parts } from "./run.ts";
+import { zonesEnvoys } from "./envoy_admin.ts";
+import type { LatePorts, Parts } from "./run.ts";
 
 export interface Listening {
   /** The key in the ready line. */
@@ -135,8 +136,12 @@ export function listenDns({ config, log, metrics }: Parts, late: LatePort): Prom
   });
 }
 
-export function listenKds(parts: Parts, system: System, late: LatePort): Promise<Listening> {
-  const { config, certificate, log, metrics } = parts;
+export function listenKds(
+  parts: Parts,
+  system: System,
+  late: Pick<LatePorts, "kds" | "envoys">,
+): Promise<Listening> {
+  const { config, certificate, log, metrics, store } = parts;
   return named("--kds-port", config.kdsPort, async () => {
     const server = await serveKds({
       hostname: config.bind,
@@ -152,7 +157,8 @@ export function listenKds(parts: Parts, system: System, late: LatePort): Promise
       "What zones' connections did.",
       () => server.counters(),
     );
-    late.open((command) => server.command(command as ServerCommand));
+    late.kds.open((command) => server.command(command as ServerCommand));
+    late.envoys.open(zonesEnvoys(store, server));
     const scheme = config.kdsPlaintext ? "grpc" : "grpcs";
     const url = `${scheme}://${hostText(config.bind)}:${server.address.port}`;
     return { name: "kds", url, close: () => server.close(GRACE_MS) };
@@ -160,7 +166,11 @@ export function listenKds(parts: Parts, system: System, late: LatePort): Promise
 }
 
 /** Not a listener, but opened and closed like one: the zone's connection to global. */
-export async function dialGlobal(parts: Parts, system: System, late: LatePort): Promise<Listening> {
+export async function dialGlobal(
+  parts: Parts,
+  system: System,
+  late: Pick<LatePorts, "kds" | "envoys">,
+): Promise<Listening> {
   const { config, log } = parts;
   const client = createKdsClient({
     url: config.global!,
@@ -168,9 +178,10 @@ export async function dialGlobal(parts: Parts, system: System, late: LatePort): 
     socketPath: socketPath(config.data),
     version: KUMA_VERSION,
     deliver: (event) => system.send(UPLINK, event),
+    admin: late.envoys.ask,
     onBreach: (breach) => log("warn", "connection to global ended by the frame guard", { breach }),
   });
-  late.open((command) => client.command(command as ClientCommand));
+  late.kds.open((command) => client.command(command as ClientCommand));
   return { close: () => client.close() };
 }
 

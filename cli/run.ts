@@ -14,6 +14,7 @@ import type { Tree } from "../actors/runtime/tree.ts";
 import { globalTree, zoneTree } from "../actors/tree.ts";
 import type { ApiPorts } from "../api/ports.ts";
 import { serveApi } from "../api/io/server.ts";
+import type { EnvoyAdmin } from "../core/envoy_admin.ts";
 import type { KindTable } from "../core/kind_table.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { JsonObject } from "../core/resource.ts";
@@ -33,6 +34,7 @@ import { ensureDefaults } from "./defaults.ts";
 import { everyKind } from "./kinds.ts";
 import { type Log, openLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { type LateEnvoyAdmin, lateEnvoyAdmin } from "./envoy_admin.ts";
 import { type LatePort, latePort } from "./late_port.ts";
 import {
   dialGlobal,
@@ -117,6 +119,7 @@ export interface LatePorts {
   readonly xds: LatePort;
   readonly dns: LatePort;
   readonly kds: LatePort;
+  readonly envoys: LateEnvoyAdmin;
 }
 
 interface Started {
@@ -132,7 +135,12 @@ function start(parts: Parts): Started {
   const failed = new Promise<string>((resolve) => {
     fail = resolve;
   });
-  const late: LatePorts = { xds: latePort(), dns: latePort(), kds: latePort() };
+  const late: LatePorts = {
+    xds: latePort(),
+    dns: latePort(),
+    kds: latePort(),
+    envoys: lateEnvoyAdmin(),
+  };
   const system = startSystem({
     seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
     tree: treeOf(parts),
@@ -255,29 +263,29 @@ export function write(system: System, ops: readonly Op[], by: string): Promise<W
 function listenersOf(parts: Parts, system: System, late: LatePorts): (() => Promise<Listening>)[] {
   const { config } = parts;
   // Last: when it answers, `/ready` too, everything else does.
-  const api = () => listenApi(parts, system);
-  if (config.mode === "global") return [() => listenKds(parts, system, late.kds), api];
+  const api = () => listenApi(parts, system, late.envoys.ask);
+  if (config.mode === "global") return [() => listenKds(parts, system, late), api];
   return [
     () => listenDns(parts, late.dns),
     () => listenDp(parts, system, late.xds),
-    ...(config.global !== null ? [() => dialGlobal(parts, system, late.kds)] : []),
+    ...(config.global !== null ? [() => dialGlobal(parts, system, late)] : []),
     api,
   ];
 }
 
-function listenApi(parts: Parts, system: System): Promise<Listening> {
+function listenApi(parts: Parts, system: System, envoyAdmin: EnvoyAdmin): Promise<Listening> {
   const { config } = parts;
   return named("--api-port", config.apiPort, () => {
     const server = serveApi(
       { hostname: config.bind, port: config.apiPort },
-      apiPorts(parts, system),
+      { ...apiPorts(parts, system), envoyAdmin },
     );
     const url = `http://${hostText(config.bind)}:${server.port}`;
     return { name: "api", url, close: () => server.close() };
   });
 }
 
-function apiPorts(parts: Parts, system: System): ApiPorts {
+function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
   const { config, kinds, store, metrics, instanceId } = parts;
   const clusterId = () => {
     const spec = store.get({ type: "Config", mesh: "", name: "kuma-cluster-id" })?.spec;

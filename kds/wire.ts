@@ -3,9 +3,16 @@
 import { isObject } from "../core/json.ts";
 import type { ProxyCounts } from "../core/receipt.ts";
 import type { JsonObject } from "../core/resource.ts";
+import type { AdminKind } from "./admin.ts";
 
 /** The two resource streams. In "zone_to_global" the gRPC client is the one that sends responses. */
 export type SyncKind = "global_to_zone" | "zone_to_global";
+/** All that a zone keeps open. */
+export type StreamKind = SyncKind | AdminKind;
+
+export function isSync(kind: StreamKind): kind is SyncKind {
+  return kind === "global_to_zone" || kind === "zone_to_global";
+}
 
 /** DeltaDiscoveryRequest, without what KDS never uses. */
 export interface KdsRequest {
@@ -86,7 +93,7 @@ export type ServerEvent =
   | {
     readonly tag: "stream_opened";
     readonly stream: string;
-    readonly kind: SyncKind;
+    readonly kind: StreamKind;
     readonly zone: string;
     readonly caller: CallerInfo;
   }

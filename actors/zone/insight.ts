@@ -2,7 +2,7 @@
 
 import type { Json, JsonObject } from "../../core/resource.ts";
 import { isObject } from "../../core/json.ts";
-import type { PeerInfo } from "../../kds/wire.ts";
+import type { PeerInfo, StreamKind } from "../../kds/wire.ts";
 
 /** One GlobalToZone stream. kuma@v2.13.10:api/system/v1alpha1/zone_insight.proto (KDSSubscription) */
 export interface Subscription {
@@ -40,30 +40,48 @@ export function countFor(
   counts[outcome]++;
 }
 
+/** What kuma.system.v1alpha1.KDSStreams calls them. */
+export const INSIGHT_STREAMS = {
+  global_to_zone: "globalToZone",
+  zone_to_global: "zoneToGlobal",
+  xds: "configDump",
+  stats: "stats",
+  clusters: "clusters",
+} as const satisfies Record<StreamKind, string>;
+
+type InsightStream = typeof INSIGHT_STREAMS[StreamKind];
+
 export interface InsightParts {
   /** Subscriptions of before, as they were written. */
   readonly past: readonly JsonObject[];
   readonly current: Subscription | null;
   readonly instance: string;
-  readonly upConnectTime: string | null;
+  /** Since when each of them is open. */
+  readonly streams: Readonly<Partial<Record<InsightStream, string>>>;
   readonly healthTime: string | null;
   /** Ours, which others ignore. */
   readonly ursa: JsonObject;
 }
 
 export function renderInsight(parts: InsightParts): JsonObject {
-  const { past, current, instance, upConnectTime, healthTime, ursa } = parts;
-  const stream = (connectTime: string): JsonObject => ({ globalInstanceId: instance, connectTime });
+  const { past, current, instance, streams, healthTime, ursa } = parts;
+  const open = Object.entries(streams);
+  // Once more, as they were named before there was kdsStreams; Kuma reads both.
+  const admin = (["configDump", "stats", "clusters"] as const).filter((name) => streams[name]);
   return {
     subscriptions: [...past, ...(current ? [renderSubscription(current, instance)] : [])]
       .slice(-SUBSCRIPTIONS_MAX),
-    ...((current || upConnectTime) && {
-      kdsStreams: {
-        ...(current && { globalToZone: stream(current.connectTime) }),
-        ...(upConnectTime && { zoneToGlobal: stream(upConnectTime) }),
-      },
+    ...(admin.length > 0 && {
+      envoyAdminStreams: Object.fromEntries(
+        admin.map((name) => [`${name}GlobalInstanceId`, instance]),
+      ),
     }),
     ...(healthTime && { healthCheck: { time: healthTime } }),
+    ...(open.length > 0 && {
+      kdsStreams: Object.fromEntries(
+        open.map(([name, connectTime]) => [name, { globalInstanceId: instance, connectTime }]),
+      ),
+    }),
     ...(Object.keys(ursa).length > 0 && { ursa }),
   };
 }

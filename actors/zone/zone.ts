@@ -9,6 +9,7 @@
 
 import { type JsonObject, keyText, type ResourceDescriptor } from "../../core/resource.ts";
 import { isEnabled, type ZoneSpec } from "../../core/zone.ts";
+import type { AdminKind } from "../../kds/admin.ts";
 import { globalToZone, zoneToGlobal } from "../../kds/direction.ts";
 import { CLUSTER_ID_CONFIG, goesToZone, zoneOf } from "../../kds/filter.ts";
 import { applyChanges, emptyImage, type Image, replaceImage } from "../../kds/image.ts";
@@ -35,6 +36,7 @@ import {
 } from "../../kds/sender.ts";
 import {
   HASH_SUFFIX,
+  isSync,
   ownMetadata,
   peerInfo,
   type ServerCommand,
@@ -61,6 +63,7 @@ import {
 import {
   countFor,
   endSubscription,
+  INSIGHT_STREAMS,
   openSubscription,
   pastSubscriptions,
   renderInsight,
@@ -95,10 +98,17 @@ interface Up {
   readonly asked: boolean;
 }
 
+/** On which global asks about the zone's proxies; the edge does, this actor only knows of it. */
+interface Admin {
+  readonly stream: string;
+  readonly openedAtMs: number;
+}
+
 interface State {
   readonly args: ZoneArgs;
   readonly down: Down | null;
   readonly up: Up | null;
+  readonly admin: ReadonlyMap<AdminKind, Admin>;
   /** Null: not loaded, since nobody is there. */
   readonly image: Image | null;
   readonly revision: number;
@@ -133,6 +143,7 @@ export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
       args,
       down: null,
       up: null,
+      admin: new Map(),
       image: null,
       revision: 0,
       reportedRevision: 0,
@@ -207,6 +218,7 @@ function streamOpened(
     return [state, [close(msg.stream, "unavailable", "the zone is being deleted")]];
   }
   const { kind, stream, caller } = msg;
+  if (!isSync(kind)) return adminOpened(state, { stream, kind }, at);
   const old = kind === "global_to_zone" ? state.down : state.up;
   const [taken, takeover] = old ? takenOver(state, { old, by: caller.peer }, at) : [state, []];
   const next: State = kind === "global_to_zone"
@@ -223,6 +235,28 @@ function streamOpened(
   const [asked, questions] = ask(next);
   const [noted, insight] = insightSoon(asked);
   return [noted, [...effects, ...questions, ...insight]];
+}
+
+function adminOpened(
+  state: State,
+  { stream, kind }: { readonly stream: string; readonly kind: AdminKind },
+  at: Context,
+): Turn<State> {
+  const old = state.admin.get(kind);
+  const admin = new Map(state.admin).set(kind, { stream, openedAtMs: at.nowMs });
+  const [next, insight] = insightSoon({ ...state, admin });
+  const admit: ServerCommand = { do: "admit", stream, to: at.self };
+  return [next, [
+    ...(old ? [close(old.stream, "aborted", "superseded by a newer stream of this zone")] : []),
+    command("kds", admit),
+    ...insight,
+  ]];
+}
+
+function adminClosed(state: State, closed: string): Turn<State> {
+  const left = [...state.admin].filter(([, { stream }]) => stream !== closed);
+  if (left.length === state.admin.size) return [state, []];
+  return insightSoon({ ...state, admin: new Map(left) });
 }
 
 function openDown(
@@ -287,7 +321,7 @@ function streamClosed(
   const { zone } = state.args;
   const isDown = state.down?.stream === stream;
   // Only the current streams count: an old one may close late.
-  if (!isDown && state.up?.stream !== stream) return [state, []];
+  if (!isDown && state.up?.stream !== stream) return adminClosed(state, stream);
   const next = isDown ? endDown(state, at) : { ...state, up: null };
   const effects: Effect[] = [
     log("info", "zone stream closed", { zone, reason }),
@@ -603,10 +637,10 @@ function reofferZone(state: State, zoneLocal: string): readonly Effect[] {
 // Deletion of the zone
 
 function zoneDeleted(state: State, at: Context): Turn<State> {
-  const effects = [state.down, state.up].flatMap((open) =>
+  const effects = [state.down, state.up, ...state.admin.values()].flatMap((open) =>
     open ? [close(open.stream, "unavailable", "the zone was deleted")] : []
   );
-  const next = { ...state, deleted: true, down: null, up: null };
+  const next = { ...state, deleted: true, down: null, up: null, admin: new Map() };
   return [next, [
     ...effects,
     ...presence(state, "deleted"),
@@ -656,13 +690,19 @@ function insightSoon(state: State): Turn<State> {
 }
 
 function writeInsight(state: State, at: Context): Effect {
-  const { args, past, down, up, healthAtMs } = state;
+  const { args, past, down, up, admin, healthAtMs } = state;
   if (down?.subscription) down.subscription.generation++;
   const spec = renderInsight({
     past,
     current: down?.subscription ?? null,
     instance: args.instance,
-    upConnectTime: up && timeOf(up.openedAtMs),
+    streams: {
+      ...(down?.subscription && { globalToZone: down.subscription.connectTime }),
+      ...(up && { zoneToGlobal: timeOf(up.openedAtMs) }),
+      ...Object.fromEntries(
+        [...admin].map(([kind, { openedAtMs }]) => [INSIGHT_STREAMS[kind], timeOf(openedAtMs)]),
+      ),
+    },
     healthTime: healthAtMs === null ? null : timeOf(healthAtMs),
     ursa: ursaStatus(state, at),
   });

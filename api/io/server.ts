@@ -93,6 +93,8 @@ async function carryOut(
   switch (outcome.do) {
     case "answer":
       return outcome.answer;
+    case "ask_envoy":
+      return outcome.then(await ports.envoyAdmin(outcome.proxy, outcome.question));
     case "accept_global":
       return outcome.then(await ports.acceptGlobal());
     case "await_receipt":

@@ -19,19 +19,26 @@ import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { InvalidError } from "../../core/errors.ts";
 import { type GuardedRelay, startGuardedRelay } from "../../h2/io/guarded_socket.ts";
-import { decode, encode } from "../../proto/mod.ts";
+import type { EnvoyAdmin, EnvoyAnswer } from "../../core/envoy_admin.ts";
+import { decode } from "../../proto/mod.ts";
+import {
+  ADMIN_KINDS,
+  type AdminKind,
+  type AdminRequest,
+  decodeAdminRequest,
+  encodeAdminAnswer,
+} from "../admin.ts";
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../envelope.ts";
 import {
   type ClientCommand,
   type ClientEvent,
   HASH_SUFFIX,
+  type StreamKind,
   type SyncKind,
   ZONE_PING_HEALTH,
   type ZoneReport,
 } from "../wire.ts";
 import {
-  ADMIN_CALLS,
-  adminPath,
   CLIENT_ID,
   CLIENT_KEEPALIVE_MS,
   fromBuffer,
@@ -39,7 +46,7 @@ import {
   KEEPALIVE_TIMEOUT_MS,
   MESSAGE_BYTES_MAX,
   PROGRESS,
-  SYNC_PATHS,
+  STREAM_PATHS,
   toBuffer,
 } from "./methods.ts";
 
@@ -52,6 +59,8 @@ export interface KdsClientOptions {
   readonly socketPath: string;
   readonly version: string;
   deliver(event: ClientEvent): void;
+  /** Answers what global asks about a proxy of this zone. */
+  readonly admin: EnvoyAdmin;
   onBreach?(breach: string): void;
 }
 
@@ -63,6 +72,10 @@ export interface KdsClient {
 
 const CONNECT_MS_MAX = 10_000;
 const HEALTH_MS_MAX = 10_000;
+/** kuma@v2.13.10:pkg/kds/service/envoy_admin_processor.go */
+const ADMIN_MS_MAX = 10_000;
+/** A question's stream that ended is opened anew: what it carries must not disturb the others. */
+const REOPEN_MS = 5_000;
 /** sun_path is 108 bytes on Linux, 104 elsewhere. */
 const SOCKET_PATH_BYTES_MAX = 100;
 
@@ -91,7 +104,9 @@ type Call = ClientDuplexStream<Buffer, Buffer>;
 interface Connection {
   readonly id: string;
   readonly client: Client;
-  readonly calls: Call[];
+  readonly calls: Set<Call>;
+  /** Timers of streams to be opened anew. */
+  readonly reopening: Set<ReturnType<typeof setTimeout>>;
   readonly sync: Map<SyncKind, Call>;
   over: boolean;
 }
@@ -149,7 +164,14 @@ class Link {
       return this.#tell({ tag: "disconnected", connection: id, reason: messageOf(error) });
     }
     if (this.#closed) return client.close();
-    const connection: Connection = { id, client, calls: [], sync: new Map(), over: false };
+    const connection: Connection = {
+      id,
+      client,
+      calls: new Set(),
+      reopening: new Set(),
+      sync: new Map(),
+      over: false,
+    };
     this.#end(this.#connection);
     this.#connection = connection;
     client.waitForReady(Date.now() + CONNECT_MS_MAX, (error) => {
@@ -160,16 +182,8 @@ class Link {
   }
 
   #open(connection: Connection, zone: string): void {
-    const metadata = metadataFor(zone, this.#options.version);
-    const open = (path: string): Call => {
-      const call = connection.client.makeBidiStreamRequest(path, asIs, asIs, metadata);
-      connection.calls.push(call);
-      // The status, which comes too, says the same.
-      call.on("error", () => {});
-      return call;
-    };
     for (const kind of ["global_to_zone", "zone_to_global"] as const) {
-      const call = open(SYNC_PATHS[kind]);
+      const call = this.#call(connection, { zone, kind });
       connection.sync.set(kind, call);
       call.on("data", (bytes: Buffer) => this.#received(connection, kind, bytes));
       // However it ends, also without an error, this side must start over.
@@ -178,11 +192,48 @@ class Link {
         ({ code, details }: StatusObject) => this.#lost(connection, `${status[code]}: ${details}`),
       );
     }
-    for (const { name, request, response } of ADMIN_CALLS) {
-      const call = open(adminPath(name));
-      call.on("data", (bytes: Buffer) => refuse(call, { request, response, bytes }));
-    }
+    for (const kind of ADMIN_KINDS) this.#openAdmin(connection, zone, kind);
     this.#tell({ tag: "connected", connection: connection.id });
+  }
+
+  #call(
+    { client, calls }: Connection,
+    { zone, kind }: { readonly zone: string; readonly kind: StreamKind },
+  ): Call {
+    const metadata = metadataFor(zone, this.#options.version);
+    const call: Call = client.makeBidiStreamRequest(STREAM_PATHS[kind], asIs, asIs, metadata);
+    calls.add(call);
+    // The status, which comes too, says the same.
+    call.on("error", () => {});
+    call.on("status", () => calls.delete(call));
+    return call;
+  }
+
+  #openAdmin(connection: Connection, zone: string, kind: AdminKind): void {
+    const call = this.#call(connection, { zone, kind });
+    call.on("data", (bytes: Buffer) => void this.#answer(call, kind, bytes));
+    call.on("status", ({ code }: StatusObject) => {
+      // An older global, which has no such question.
+      if (connection.over || code === status.UNIMPLEMENTED) return;
+      const again = setTimeout(() => {
+        connection.reopening.delete(again);
+        if (!connection.over) this.#openAdmin(connection, zone, kind);
+      }, REOPEN_MS);
+      connection.reopening.add(again);
+    });
+  }
+
+  async #answer(call: Call, kind: AdminKind, bytes: Buffer): Promise<void> {
+    let request: AdminRequest;
+    try {
+      request = decodeAdminRequest(kind, fromBuffer(bytes));
+    } catch {
+      // Whose answer it would be is not known either.
+      return;
+    }
+    const { id, proxy, question } = request;
+    const answer = await inTime(this.#options.admin(proxy, question));
+    call.write(toBuffer(encodeAdminAnswer(kind, { id, answer }, MESSAGE_BYTES_MAX)));
   }
 
   #received(connection: Connection, kind: SyncKind, bytes: Buffer): void {
@@ -213,7 +264,8 @@ class Link {
     if (!connection || connection.over) return;
     connection.over = true;
     if (this.#connection === connection) this.#connection = null;
-    for (const call of connection.calls) call.cancel();
+    for (const timer of connection.reopening) clearTimeout(timer);
+    for (const call of [...connection.calls]) call.cancel();
     connection.client.close();
   }
 
@@ -323,22 +375,13 @@ function metadataFor(
   return metadata;
 }
 
-function refuse(
-  call: Call,
-  { request, response, bytes }: {
-    readonly request: string;
-    readonly response: string;
-    readonly bytes: Buffer;
-  },
-): void {
-  let requestId: unknown;
-  try {
-    ({ requestId } = decode(`kuma.mesh.v1alpha1.${request}`, fromBuffer(bytes)));
-  } catch {
-    return;
-  }
-  const answer = { requestId, error: "not supported yet" };
-  call.write(toBuffer(encode(`kuma.mesh.v1alpha1.${response}`, answer)));
+async function inTime(asked: Promise<EnvoyAnswer>): Promise<EnvoyAnswer> {
+  let patience: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<EnvoyAnswer>((resolve) => {
+    const detail = `Envoy did not answer within ${ADMIN_MS_MAX / 1_000} s`;
+    patience = setTimeout(() => resolve({ ok: false, reason: "failed", detail }), ADMIN_MS_MAX);
+  });
+  return await Promise.race([asked, late]).finally(() => clearTimeout(patience));
 }
 
 function intervalOf(bytes: Buffer): number {

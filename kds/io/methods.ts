@@ -1,25 +1,21 @@
 // The six calls between zones and global, as both edges know them. Bytes pass as they are.
 
 import { Buffer } from "node:buffer";
-import type { SyncKind, ZoneReport } from "../wire.ts";
+import type { StreamKind, ZoneReport } from "../wire.ts";
 
-export const SYNC_PATHS: Readonly<Record<SyncKind, string>> = {
-  global_to_zone: "/kuma.mesh.v1alpha1.KDSSyncService/GlobalToZoneSync",
-  zone_to_global: "/kuma.mesh.v1alpha1.KDSSyncService/ZoneToGlobalSync",
+const SYNC = "/kuma.mesh.v1alpha1.KDSSyncService";
+const GLOBAL = "/kuma.mesh.v1alpha1.GlobalKDSService";
+
+/** What is open for as long as the connection. On the last three global asks, and the zone answers. */
+export const STREAM_PATHS: Readonly<Record<StreamKind, string>> = {
+  global_to_zone: `${SYNC}/GlobalToZoneSync`,
+  zone_to_global: `${SYNC}/ZoneToGlobalSync`,
+  xds: `${GLOBAL}/StreamXDSConfigs`,
+  stats: `${GLOBAL}/StreamStats`,
+  clusters: `${GLOBAL}/StreamClusters`,
 };
 
-/** Reversed calls: global asks on them what a zone's Envoys say. Not answered with more than a reason yet. */
-export const ADMIN_CALLS = [
-  { name: "StreamXDSConfigs", request: "XDSConfigRequest", response: "XDSConfigResponse" },
-  { name: "StreamStats", request: "StatsRequest", response: "StatsResponse" },
-  { name: "StreamClusters", request: "ClustersRequest", response: "ClustersResponse" },
-] as const;
-
-export const HEALTH_PATH = "/kuma.mesh.v1alpha1.GlobalKDSService/HealthCheck";
-
-export function adminPath(name: string): string {
-  return `/kuma.mesh.v1alpha1.GlobalKDSService/${name}`;
-}
+export const HEALTH_PATH = `${GLOBAL}/HealthCheck`;
 
 /** Kuma's limit on both sides: kuma@v2.13.10:pkg/config/multizone (MaxMsgSize). */
 export const MESSAGE_BYTES_MAX = 10 * 1024 * 1024;

@@ -15,12 +15,19 @@ import type { Buffer } from "node:buffer";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { GuardedSocket } from "../../h2/io/guarded_socket.ts";
+import type { EnvoyAnswer } from "../../core/envoy_admin.ts";
 import { encode } from "../../proto/mod.ts";
+import { ADMIN_KINDS, type AdminRequest, decodeAdminAnswer, encodeAdminRequest } from "../admin.ts";
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../envelope.ts";
-import type { CallerInfo, CloseCode, ServerCommand, ServerEvent, SyncKind } from "../wire.ts";
 import {
-  ADMIN_CALLS,
-  adminPath,
+  type CallerInfo,
+  type CloseCode,
+  isSync,
+  type ServerCommand,
+  type ServerEvent,
+  type StreamKind,
+} from "../wire.ts";
+import {
   CLIENT_ID,
   fromBuffer,
   HEALTH_PATH,
@@ -29,9 +36,10 @@ import {
   PROGRESS,
   readReports,
   SERVER_KEEPALIVE_MS,
-  SYNC_PATHS,
+  STREAM_PATHS,
   toBuffer,
 } from "./methods.ts";
+import { Questions } from "./questions.ts";
 
 export interface KdsServerOptions {
   readonly hostname: string;
@@ -49,6 +57,8 @@ export interface KdsServer {
   readonly address: { readonly hostname: string; readonly port: number };
   /** What port "kds" is told on a global. */
   command(what: ServerCommand): void;
+  /** Asks a zone about one of its Envoys. Never rejects. */
+  ask(zone: string, request: AdminRequest): Promise<EnvoyAnswer>;
   counters(): Readonly<Record<string, number>>;
   /** Ends every stream with UNAVAILABLE, says GOAWAY, and waits no longer than this. */
   close(graceMs: number): Promise<void>;
@@ -58,7 +68,8 @@ type Call = ServerDuplexStream<Buffer, Buffer>;
 
 interface Open {
   readonly call: Call;
-  readonly kind: SyncKind;
+  readonly zone: string;
+  readonly kind: StreamKind;
   /** The actor that admitted it. */
   to: string | null;
   /** Ends it when nobody does. */
@@ -120,6 +131,7 @@ export async function serveKds(options: KdsServerOptions): Promise<KdsServer> {
   return {
     address: { hostname: address, port },
     command: (what) => streams.command(what),
+    ask: (zone, request) => streams.ask(zone, request),
     counters: () => streams.counters(),
     close: async (graceMs) => {
       listener.close();
@@ -146,6 +158,7 @@ class Streams {
   readonly #open = new Map<string, Open>();
   readonly #calls = new Set<Call>();
   readonly #counts = new Map<string, number>();
+  readonly #questions = new Questions();
   #idle: (() => void) | null = null;
 
   constructor(options: KdsServerOptions) {
@@ -160,7 +173,7 @@ class Streams {
     return { ...Object.fromEntries(this.#counts), streams_open: this.#open.size };
   }
 
-  sync(kind: SyncKind, call: Call): void {
+  opened(kind: StreamKind, call: Call): void {
     const zone = textOf(call.metadata, CLIENT_ID);
     this.#track(call, () => this.#closed(stream));
     const stream = crypto.randomUUID();
@@ -168,7 +181,7 @@ class Streams {
       this.count("calls_without_zone");
       return end(call, "invalid_argument", `metadata "${CLIENT_ID}" is not present`);
     }
-    const open: Open = { call, kind, to: null };
+    const open: Open = { call, zone, kind, to: null };
     this.#open.set(stream, open);
     // The peer learns that it is connected, though nothing is to be said yet.
     call.sendMetadata(new Metadata());
@@ -184,14 +197,27 @@ class Streams {
     }, this.#options.admitMsMax ?? ADMIT_MS_MAX);
   }
 
-  /** Held open: whoever has an admin stream stays connected. What it carries is nobody's question. */
-  admin(call: Call): void {
-    this.#track(call, () => {});
-    if (textOf(call.metadata, CLIENT_ID) === "") {
-      return end(call, "invalid_argument", `metadata "${CLIENT_ID}" is not present`);
+  ask(zone: string, request: AdminRequest): Promise<EnvoyAnswer> {
+    const { kind } = request.question;
+    // The newest: an older one of the same zone is being closed.
+    const found = [...this.#open].findLast(([, open]) =>
+      open.zone === zone && open.kind === kind && open.to !== null
+    );
+    if (!found) {
+      this.count("admin_questions_without_zone");
+      return Promise.resolve({
+        ok: false,
+        reason: "unreachable",
+        detail: `zone "${zone}" is not connected to this control plane`,
+      });
     }
-    call.on("data", () => this.count("admin_answers_unasked"));
-    call.on("end", () => call.end());
+    const [stream, { call }] = found;
+    this.count("admin_questions");
+    return this.#questions.ask(
+      stream,
+      request,
+      () => call.write(toBuffer(encodeAdminRequest(request))),
+    );
   }
 
   health(call: ServerUnaryCall<Buffer, Buffer>): Uint8Array | null {
@@ -238,6 +264,12 @@ class Streams {
     this.count("messages");
     let event: ServerEvent;
     try {
+      if (!isSync(kind)) {
+        const answer = decodeAdminAnswer(kind, fromBuffer(bytes));
+        // Late, or to nobody: no reason to end the stream, as Kuma's global does.
+        if (!this.#questions.answered(stream, answer)) this.count("admin_answers_unasked");
+        return;
+      }
       event = kind === "global_to_zone"
         ? { tag: "request_received", stream, request: decodeRequest(fromBuffer(bytes)) }
         : { tag: "response_received", stream, response: decodeResponse(fromBuffer(bytes)) };
@@ -271,6 +303,7 @@ class Streams {
   #closed(stream: string): void {
     const open = this.#open.get(stream);
     this.#open.delete(stream);
+    this.#questions.streamEnded(stream);
     clearTimeout(open?.patience);
     if (open?.to) this.#tellClosed(open.to, stream);
   }
@@ -295,20 +328,19 @@ function grpcServer(streams: Streams): GrpcServer {
     responseDeserialize: (message: Buffer) => message,
   };
   const bidi = (path: string) => ({ path, requestStream: true, responseStream: true, ...bytes });
+  const opened = (kind: StreamKind) => (call: Call) => streams.opened(kind, call);
   server.addService({
-    GlobalToZoneSync: bidi(SYNC_PATHS.global_to_zone),
-    ZoneToGlobalSync: bidi(SYNC_PATHS.zone_to_global),
+    GlobalToZoneSync: bidi(STREAM_PATHS.global_to_zone),
+    ZoneToGlobalSync: bidi(STREAM_PATHS.zone_to_global),
   }, {
-    GlobalToZoneSync: (call: Call) => streams.sync("global_to_zone", call),
-    ZoneToGlobalSync: (call: Call) => streams.sync("zone_to_global", call),
+    GlobalToZoneSync: opened("global_to_zone"),
+    ZoneToGlobalSync: opened("zone_to_global"),
   });
   server.addService({
-    ...Object.fromEntries(ADMIN_CALLS.map(({ name }) => [name, bidi(adminPath(name))])),
+    ...Object.fromEntries(ADMIN_KINDS.map((kind) => [kind, bidi(STREAM_PATHS[kind])])),
     HealthCheck: { path: HEALTH_PATH, requestStream: false, responseStream: false, ...bytes },
   }, {
-    ...Object.fromEntries(
-      ADMIN_CALLS.map(({ name }) => [name, (call: Call) => streams.admin(call)]),
-    ),
+    ...Object.fromEntries(ADMIN_KINDS.map((kind) => [kind, opened(kind)])),
     HealthCheck: (
       call: ServerUnaryCall<Buffer, Buffer>,
       answer: (error: { code: status; details: string } | null, value?: Buffer) => void,

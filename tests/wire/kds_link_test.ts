@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { EnvoyQuestion } from "../../core/envoy_admin.ts";
 import { createServerCertificate } from "../../identity/io/authority.ts";
 import { openMemoryStore } from "../../store/memory.ts";
 import { GlobalPeer, until, ZonePeer } from "./kds_peers.ts";
@@ -99,6 +100,46 @@ Deno.test("resources travel down, up and across, and a disabled zone's leave the
     };
     assert.equal(insight.subscriptions[0]?.version.kumaCp.version, "0.1.0");
     assert.match(insight.subscriptions[0]?.config ?? "", /"type":"memory"/);
+  }));
+
+Deno.test("global asks a zone about its Envoys, and hears the zone's own words", () =>
+  onStage(async (stage) => {
+    const { global, port } = await stage.global();
+    const east = stage.zone("east", port);
+    const streams = () => global.find("ZoneInsight", "east")?.spec["kdsStreams"] ?? {};
+    await until(() => Object.keys(streams()).length === 5, "all streams of the zone");
+    assert.deepEqual(
+      Object.keys(streams()).sort(),
+      ["clusters", "configDump", "globalToZone", "stats", "zoneToGlobal"],
+    );
+    const ask = (id: string, question: EnvoyQuestion) =>
+      global.askEnvoy("east", {
+        id,
+        proxy: { type: "Dataplane", mesh: "default", name: "web-1" },
+        question,
+      });
+    const asked: unknown[] = [];
+    east.admin = (proxy, question) => {
+      asked.push([proxy.name, question]);
+      return Promise.resolve({ ok: true, body: new TextEncoder().encode(question.kind) });
+    };
+    const questions: readonly EnvoyQuestion[] = [
+      { kind: "xds", includeEds: true },
+      { kind: "stats", format: "json", usedOnly: true },
+      { kind: "clusters", format: "text" },
+    ];
+    for (const question of questions) {
+      const said = await ask(question.kind, question);
+      assert.equal(said.ok && new TextDecoder().decode(said.body), question.kind);
+    }
+    assert.deepEqual(asked, questions.map((question) => ["web-1", question]));
+
+    // More than a message holds: an answer in words, and nothing else ends by it.
+    east.admin = () => Promise.resolve({ ok: true, body: new Uint8Array(11 * 1024 * 1024) });
+    const long = await ask("long", { kind: "xds", includeEds: false });
+    assert.match(long.ok ? "" : long.detail, /more than one message of KDS holds/);
+    assert.equal((await east.status()).connected, true);
+    assert.ok(!east.said("connection to global lost"));
   }));
 
 Deno.test("a zone survives its global being stopped 20 times, and catches up each time", () =>

@@ -15,8 +15,10 @@ import {
 } from "../../actors/uplink/messages.ts";
 import { uplink } from "../../actors/uplink/uplink.ts";
 import { zone } from "../../actors/zone/zone.ts";
+import type { EnvoyAdmin, EnvoyAnswer } from "../../core/envoy_admin.ts";
 import { KINDS } from "../../core/kinds.ts";
 import type { Draft, Resource, ResourceKey } from "../../core/resource.ts";
+import type { AdminRequest } from "../../kds/admin.ts";
 import { createKdsClient, type KdsClient } from "../../kds/io/client.ts";
 import { type KdsServer, serveKds } from "../../kds/io/server.ts";
 import type { ClientCommand, ServerCommand } from "../../kds/wire.ts";
@@ -171,6 +173,10 @@ export class GlobalPeer extends Peer {
     return this.#server.address.port;
   }
 
+  askEnvoy(zone: string, request: AdminRequest): Promise<EnvoyAnswer> {
+    return this.#server!.ask(zone, request);
+  }
+
   counters(): Readonly<Record<string, number>> {
     return this.#server!.counters();
   }
@@ -184,6 +190,9 @@ export class GlobalPeer extends Peer {
 
 export class ZonePeer extends Peer {
   readonly #client: KdsClient;
+  /** What it answers about its Envoys. */
+  admin: EnvoyAdmin = ({ name }) =>
+    Promise.resolve({ ok: false, reason: "unknown", detail: `no proxy ${name}` });
 
   constructor(
     name: string,
@@ -210,6 +219,7 @@ export class ZonePeer extends Peer {
       socketPath: `${to.dir}/${name}.sock`,
       version: "0.1.0",
       deliver: (event) => void this.system.send(UPLINK, event),
+      admin: (proxy, question) => this.admin(proxy, question),
     });
     this.#client = client;
   }

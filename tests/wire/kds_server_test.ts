@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { Client, credentials, Metadata, status } from "@grpc/grpc-js";
 import { Buffer } from "node:buffer";
 import { connect } from "node:net";
+import { until } from "../../cli/demo/until.ts";
+import { decodeAdminRequest, encodeAdminAnswer } from "../../kds/admin.ts";
 import { serveKds } from "../../kds/io/server.ts";
 import { createKdsClient, parseGlobalUrl } from "../../kds/io/client.ts";
 import type { ClientEvent, ServerEvent } from "../../kds/wire.ts";
@@ -126,6 +128,7 @@ Deno.test("a health check carries progress, and answers with an interval", async
     ca: null,
     socketPath: `${dir}/z.sock`,
     version: "0.1.0",
+    admin: () => Promise.reject(new Error("nobody asks")),
     deliver(event) {
       events.push(event);
       if (event.tag === "health_answered") answered.resolve(event);
@@ -180,4 +183,71 @@ Deno.test("parseGlobalUrl() takes grpc and grpcs with a port, and nothing else",
   for (const url of ["https://x:1", "grpcs://x", "grpcs://x:0", "grpcs://x:70000", "x:1", ""]) {
     assert.throws(() => parseGlobalUrl(url), /must be grpcs:\/\/HOST:PORT/, url);
   }
+});
+
+/** A zone that speaks gRPC itself: it says whatever a test wants on its stream of questions. */
+function askedOn(port: number, zone: string) {
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const path = "/kuma.mesh.v1alpha1.GlobalKDSService/StreamXDSConfigs";
+  const call = client.makeBidiStreamRequest(path, asIs, asIs, metadata({ "client-id": zone }));
+  call.on("error", () => {});
+  const asked = new Promise<string>((resolve) =>
+    call.on("data", (bytes: Buffer) => resolve(decodeAdminRequest("xds", bytes).id))
+  );
+  return {
+    asked,
+    answer(id: string, text: string) {
+      const body = new TextEncoder().encode(text);
+      const said = encodeAdminAnswer("xds", { id, answer: { ok: true, body } }, 10_000);
+      call.write(Buffer.from(said));
+    },
+    end() {
+      call.cancel();
+      client.close();
+    },
+  };
+}
+
+const question = (id: string) => ({
+  id,
+  proxy: { type: "Dataplane", mesh: "default", name: "web-1" },
+  question: { kind: "xds", includeEds: true },
+} as const);
+
+Deno.test("a question about an Envoy goes to its zone; only that zone can answer it", async () => {
+  const { server, port, hearing, heard } = await listen();
+  const opened = (zone: string) =>
+    hearing("stream_opened").then(() =>
+      assert.ok(heard.some((event) => event.tag === "stream_opened" && event.zone === zone))
+    );
+  const east = askedOn(port, "east");
+  await opened("east");
+  const nobody = await server.ask("west", question("q-0"));
+  assert.deepEqual([nobody.ok, !nobody.ok && nobody.reason], [false, "unreachable"]);
+
+  const answer = server.ask("east", question("q-1"));
+  assert.equal(await east.asked, "q-1");
+  const west = askedOn(port, "west");
+  west.answer("q-1", "forged");
+  west.answer("q-9", "nobody asked");
+  await until(
+    "answer 2 that nobody waits for",
+    () => server.counters()["admin_answers_unasked"] === 2 || "none",
+  );
+  east.answer("q-1", "the truth");
+  east.answer("q-1", "twice");
+  const said = await answer;
+  assert.equal(said.ok && new TextDecoder().decode(said.body), "the truth");
+  await until(
+    "answer 3 that nobody waits for",
+    () => server.counters()["admin_answers_unasked"] === 3 || "none",
+  );
+  assert.equal(server.counters()["streams_open"], 2, "a late answer ends no stream");
+
+  const unanswered = server.ask("east", question("q-2"));
+  east.end();
+  const ended = await unanswered;
+  assert.match(ended.ok ? "" : ended.detail, /connection of the zone ended/);
+  west.end();
+  await server.close(500);
 });
