@@ -7,14 +7,15 @@ import type {
   Json,
   JsonObject,
   Labels,
+  Resource,
   ResourceDescriptor,
   ResourceKey,
 } from "../core/resource.ts";
 import { ZONE_TAG } from "../core/tags.ts";
-import type { Violation } from "../core/violation.ts";
+import { under, type Violation } from "../core/violation.ts";
 import { checkLabels, computedLabels } from "./labels.ts";
 import type { ControlPlane } from "./ports.ts";
-import { canonicalSpec, tidySpec } from "./spec_json.ts";
+import { storedSpec, tidySpec } from "./spec_json.ts";
 
 export type Admission =
   | { readonly ok: true; readonly draft: Draft; readonly unknown: readonly string[] }
@@ -39,30 +40,51 @@ const QUALIFIED_NAME_MAX = 252;
 export function admit(
   kind: ResourceDescriptor,
   key: ResourceKey,
-  { body, control, isNew }: {
+  { body, control, existing }: {
     readonly body: JsonObject;
     readonly control: ControlPlane;
-    readonly isNew: boolean;
+    readonly existing: Resource | undefined;
   },
 ): Admission {
-  const written = Object.fromEntries(Object.entries(body).filter(([name]) => !META.has(name)));
+  const { spec: written, others } = specOf(kind, body);
   const { spec: tidied, unknown } = tidySpec(kind, written);
   const { spec, violations: zoneViolations } = withZone(kind, tidied, control.zone);
   const violations = [
     ...checkIdentity(kind, key, body),
-    ...(isNew ? checkName(kind, key, control) : []),
+    ...(existing ? [] : checkName(kind, key, control)),
     ...checkLabels(kind, key, { labels: body["labels"], control }),
-    ...kind.validate(spec),
+    ...(kind.message === undefined ? under("spec", kind.validate(spec)) : kind.validate(spec)),
     ...zoneViolations,
   ];
   if (violations.length > 0) return { ok: false, violations };
-  const canonical = canonicalSpec(kind, spec);
+  const canonical = storedSpec(kind, spec);
   if (!canonical.ok) return canonical;
   const labels = computedLabels(kind, key, {
     labels: (body["labels"] ?? {}) as Labels,
     control,
   });
-  return { ok: true, draft: { ...key, labels, spec: canonical.spec }, unknown };
+  const draft = { ...key, labels, spec: canonical.spec };
+  return {
+    ok: true,
+    // Found out by control planes: what a user says of it is ignored, as it is by Kuma.
+    draft: { ...draft, ...(existing?.status && { status: existing.status }) },
+    unknown: [...others, ...unknown],
+  };
+}
+
+/** The spec stands flat beside the meta fields, or under a key of its own where it is no message. */
+function specOf(
+  { message }: ResourceDescriptor,
+  body: JsonObject,
+): { readonly spec: JsonObject; readonly others: readonly string[] } {
+  const rest = Object.entries(body).filter(([name]) => !META.has(name));
+  if (message !== undefined) return { spec: Object.fromEntries(rest), others: [] };
+  const { spec = {} } = body;
+  return {
+    // What is no object is refused by the validation.
+    spec: spec as JsonObject,
+    others: rest.map(([name]) => name).filter((name) => name !== "spec"),
+  };
 }
 
 function checkIdentity(
@@ -113,7 +135,9 @@ function withZone(
   zone: string,
 ): { readonly spec: JsonObject; readonly violations: readonly Violation[] } {
   if (zone === "") return { spec, violations: [] };
-  if (kind.name === "ZoneIngress") return withField(spec, { name: "zone", zone, path: "zone" });
+  if (kind.name === "ZoneIngress" || kind.name === "ZoneEgress") {
+    return withField(spec, { name: "zone", zone, path: "zone" });
+  }
   if (kind.name !== "Dataplane" || !isObject(spec["networking"])) return { spec, violations: [] };
   const { inbound, gateway, ...rest } = spec["networking"];
   const inbounds = Array.isArray(inbound)

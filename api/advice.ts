@@ -1,7 +1,7 @@
 // Warnings: what is legal, and yet probably not what was meant.
 
 import { enabledBackend, type MeshSpec } from "../core/mesh.ts";
-import type { JsonObject, Resource } from "../core/resource.ts";
+import type { JsonObject, Resource, ResourceDescriptor } from "../core/resource.ts";
 import type { ZoneIngressSpec } from "../core/zone.ts";
 import type { ControlPlane, ResourceView } from "./ports.ts";
 
@@ -10,6 +10,10 @@ const DNS_LABEL = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
 
 export function unknownFieldWarnings(paths: readonly string[]): readonly string[] {
   return paths.map((path) => `${path}: no such field; it was ignored`);
+}
+
+export function withoutEffect({ name }: ResourceDescriptor): string {
+  return `${name} has no effect yet: it is kept and passed on, but no proxy behaves differently`;
 }
 
 export function meshWarnings(

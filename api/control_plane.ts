@@ -2,6 +2,7 @@
 
 import { KUMA_VERSION } from "../core/kuma.ts";
 import type { Json, JsonObject, ResourceDescriptor } from "../core/resource.ts";
+import { TRAVEL } from "../core/travel.ts";
 import { isAdmin, whoAmI } from "./access.ts";
 import {
   answer,
@@ -69,16 +70,16 @@ const SECRET_KEY = /(password|passphrase|secret|token|privateKey)$/i;
 
 function policies(kinds: Kinds): ApiAnswer {
   return json({
-    policies: listed(kinds).filter(({ isPolicy }) => isPolicy).map((kind) => ({
+    policies: listed(kinds).filter(({ policy }) => policy).map((kind) => ({
       name: kind.name,
       readOnly: kind.readOnly ?? false,
       path: kind.plural,
       singularDisplayName: displayName(kind.name),
       pluralDisplayName: pluralDisplayName(kind.name),
       isExperimental: false,
-      isTargetRefBased: false,
-      isInbound: false,
-      isOutbound: false,
+      isTargetRefBased: kind.policy?.targetRef ?? false,
+      isInbound: kind.policy?.from ?? false,
+      isOutbound: kind.policy?.to ?? false,
     })),
   });
 }
@@ -92,14 +93,14 @@ function kindList(kinds: Kinds): ApiAnswer {
       path: kind.plural,
       singularDisplayName: displayName(kind.name),
       pluralDisplayName: pluralDisplayName(kind.name),
-      includeInFederation: kind.kds === "global" || kind.kds === "shared",
+      includeInFederation: TRAVEL[kind.kds].down && !kind.readOnly,
       shortName: kind.shortName ?? "",
-      ...(kind.isPolicy && {
+      ...(kind.policy && {
         policy: {
-          isTargetRef: false,
-          hasToTargetRef: false,
-          hasFromTargetRef: false,
-          isFromAsRules: false,
+          isTargetRef: kind.policy.targetRef ?? false,
+          hasToTargetRef: kind.policy.to ?? false,
+          hasFromTargetRef: kind.policy.from ?? false,
+          isFromAsRules: kind.policy.fromAsRules ?? false,
         },
       }),
     })),

@@ -48,8 +48,49 @@ Deno.test("/_resources and /policies list the kinds that are on REST", async () 
       isFromAsRules: false,
     },
   });
+  const of = (name: string) => resources.find((one: JsonObject) => one["name"] === name);
+  assert.deepEqual(of("MeshLoadBalancingStrategy"), {
+    name: "MeshLoadBalancingStrategy",
+    scope: "Mesh",
+    readOnly: false,
+    path: "meshloadbalancingstrategies",
+    singularDisplayName: "Mesh Load Balancing Strategy",
+    pluralDisplayName: "Mesh Load Balancing Strategies",
+    includeInFederation: true,
+    shortName: "mlbs",
+    policy: {
+      isTargetRef: true,
+      hasToTargetRef: true,
+      hasFromTargetRef: false,
+      isFromAsRules: false,
+    },
+  });
+  assert.deepEqual(
+    ["MeshTLS", "MeshHTTPRoute"].map((name) => of(name).pluralDisplayName),
+    ["Mesh TLSes", "Mesh HTTP Routes"],
+  );
+  assert.deepEqual(
+    resources.filter((one: JsonObject) => one["includeInFederation"] === false)
+      .map(({ name }: JsonObject) => name),
+    [
+      ...["Dataplane", "DataplaneInsight", "MeshInsight", "MeshService", "ServiceInsight"],
+      ...["Workload", "Zone", "ZoneEgress", "ZoneEgressInsight", "ZoneIngress"],
+      ...["ZoneIngressInsight", "ZoneInsight"],
+    ],
+  );
   const { policies } = (await plane.call("GET", "/policies")).json;
-  assert.deepEqual(policies.map(({ name }: JsonObject) => name), ["TrafficPermission"]);
+  assert.equal(policies.length, 28);
+  assert.deepEqual(policies.find(({ name }: JsonObject) => name === "MeshTLS"), {
+    name: "MeshTLS",
+    readOnly: false,
+    path: "meshtlses",
+    singularDisplayName: "Mesh TLS",
+    pluralDisplayName: "Mesh TLSes",
+    isExperimental: false,
+    isTargetRefBased: true,
+    isInbound: true,
+    isOutbound: false,
+  });
 });
 
 Deno.test("/who-am-i tells the administrator from everybody else", async () => {

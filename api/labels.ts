@@ -13,6 +13,7 @@ import {
   type ResourceDescriptor,
   type ResourceKey,
 } from "../core/resource.ts";
+import { TRAVEL } from "../core/travel.ts";
 import type { Violation } from "../core/violation.ts";
 import type { ControlPlane } from "./ports.ts";
 
@@ -23,9 +24,9 @@ const IMMUTABLE = [ORIGIN_LABEL, ZONE_LABEL, DISPLAY_NAME_LABEL];
 /** Kubernetes' syntax of the name part of a label key, and of a value. */
 const WORD = /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 
-/** Whether a zone writes this kind. kuma@v2.13.10:pkg/core/resources/model (ProvidedByZone). */
-export function isZoneProvided(kind: ResourceDescriptor): boolean {
-  return kind.kds === "zone" || kind.kds === "across" || kind.kds === "shared";
+/** Whether what a zone writes of this kind is known by its zone. */
+export function isZoneProvided({ kds }: ResourceDescriptor): boolean {
+  return kds !== "local" && TRAVEL[kds].byZone;
 }
 
 /**

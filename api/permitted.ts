@@ -2,6 +2,7 @@
 
 import { ORIGIN_LABEL } from "../core/names.ts";
 import type { Resource, ResourceDescriptor } from "../core/resource.ts";
+import { TRAVEL } from "../core/travel.ts";
 import { isZoneProvided } from "./labels.ts";
 import type { ControlPlane } from "./ports.ts";
 
@@ -16,8 +17,9 @@ const IN_ZONE =
 /** Why this kind cannot be written here; null when it can. kuma@v2.13.10:pkg/api-server (texts). */
 export function whyReadOnly(kind: ResourceDescriptor, control: ControlPlane): string | null {
   if (kind.readOnly) return `${kind.name} is written by control planes alone.\n`;
-  if (control.mode === "global" && (kind.kds === "zone" || kind.kds === "across")) return AT_GLOBAL;
-  if (control.federated && kind.kds === "global") return IN_ZONE;
+  const { byGlobal, byZone } = TRAVEL[kind.kds];
+  if (control.mode === "global" && !byGlobal) return AT_GLOBAL;
+  if (control.federated && !byZone) return IN_ZONE;
   return null;
 }
 

@@ -21,7 +21,7 @@ const TRAFFIC_PERMISSION: ResourceDescriptor = {
   scope: "Mesh",
   kds: "global",
   message: "kuma.mesh.v1alpha1.TrafficPermission",
-  isPolicy: true,
+  policy: {},
   validate(spec) {
     const { sources, destinations } = spec as JsonObject;
     return Object.entries({ sources, destinations })
@@ -125,8 +125,8 @@ export function testPlane(control: Partial<ControlPlane> = {}): TestPlane {
     ports,
     receipts,
     counted,
-    async put({ type, name, spec, mesh = "", labels = {} }) {
-      const resource = { type, mesh, name, labels, spec };
+    async put({ type, name, spec, mesh = "", labels = {}, status }) {
+      const resource = { type, mesh, name, labels, spec, ...(status && { status }) };
       const result = await store.commit([{ op: "put", resource }], NOW_MS);
       return result.ok ? result.revision : -1;
     },

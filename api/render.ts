@@ -5,7 +5,16 @@ import type { JsonObject, Resource, ResourceDescriptor } from "../core/resource.
 
 export function renderResource(resource: Resource, kind: ResourceDescriptor): JsonObject {
   const kri = kriOf(resource, kind);
-  return { ...renderMeta(resource, kind, kind.name), ...(kri && { kri }), ...resource.spec };
+  return {
+    ...renderMeta(resource, kind, kind.name),
+    ...(kri && { kri }),
+    ...renderSpec(resource, kind),
+  };
+}
+
+/** Flat beside the meta fields, or under a key of its own where it is no message. */
+function renderSpec({ spec, status }: Resource, { message }: ResourceDescriptor): JsonObject {
+  return message === undefined ? { spec, ...(status && { status }) } : spec;
 }
 
 /** A resource beside what is reported about it. Kuma leaves the KRI out here. */
@@ -46,7 +55,7 @@ export function displayName(type: string): string {
 
 export function pluralDisplayName(type: string): string {
   const name = displayName(type);
-  if (/(s|x|ch|sh)$/.test(name)) return `${name}es`;
+  if (/(s|x|ch|sh)$/i.test(name)) return `${name}es`;
   return /[^aeiou]y$/.test(name) ? `${name.slice(0, -1)}ies` : `${name}s`;
 }
 

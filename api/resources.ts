@@ -3,7 +3,12 @@
 import type { Draft, Resource, ResourceDescriptor, ResourceKey } from "../core/resource.ts";
 import { isAdmin } from "./access.ts";
 import { admit } from "./admission.ts";
-import { meshWarnings, permissionGoneWarnings, unknownFieldWarnings } from "./advice.ts";
+import {
+  meshWarnings,
+  permissionGoneWarnings,
+  unknownFieldWarnings,
+  withoutEffect,
+} from "./advice.ts";
 import { bodyFormat, parseBody } from "./body.ts";
 import { diff } from "./diff.ts";
 import {
@@ -155,7 +160,7 @@ function putItem(kind: ResourceDescriptor, key: ResourceKey, { request, view }: 
   if (!body.ok) return answer(badRequest(body.error));
   const { control, resources } = view;
   const existing = resources.get(key);
-  const admission = admit(kind, key, { body: body.value, control, isNew: !existing });
+  const admission = admit(kind, key, { body: body.value, control, existing });
   if (!admission.ok) {
     return answer(
       "error" in admission
@@ -170,6 +175,7 @@ function putItem(kind: ResourceDescriptor, key: ResourceKey, { request, view }: 
   if (stale) return answer(stale);
   const warnings = [
     ...unknownFieldWarnings(unknown),
+    ...(kind.withoutEffect ? [withoutEffect(kind)] : []),
     ...(kind.name === "Mesh" ? meshWarnings(key.name, draft.spec, view) : []),
   ];
   return storeDraft(draft, { existing, warnings, dryRun: isDryRun(request) });

@@ -406,3 +406,31 @@ Deno.test("internal kinds are not on REST, overviews only where something is rep
     assert.equal(status, 404, `${path}: ${text}`);
   }
 });
+
+Deno.test("a kind without a message keeps its spec under `spec`, and its status is nobody's to write", async () => {
+  const plane = await planeWithMesh();
+  const path = "/meshes/default/meshservices/api";
+  const spec = { ports: [{ port: 80, appProtocol: "http" }] };
+  const body = { type: "MeshService", mesh: "default", name: "api", spec, status: { vips: [] } };
+  const created = await plane.call("PUT", path, { body });
+  assert.equal(created.status, 201);
+  assert.match(created.json.warnings[0], /^MeshService has no effect yet/);
+  const read = (await plane.call("GET", path)).json;
+  assert.deepEqual(read.spec, spec);
+  assert.equal(read.status, undefined);
+  assert.equal(read.kri, "kri_msvc_default___api_");
+
+  const status = { vips: [{ ip: "241.0.0.1" }] };
+  await plane.put({ ...body, labels: { "kuma.io/mesh": "default" }, status });
+  assert.deepEqual((await plane.call("GET", path)).json.status, status);
+  const changed = { ...body, spec: { ports: [] }, extra: 1 };
+  const updated = await plane.call("PUT", path, { body: changed });
+  assert.equal(updated.status, 200);
+  assert.match(updated.json.warnings[0], /^extra: /);
+  assert.deepEqual((await plane.call("GET", path)).json.status, status);
+
+  const refused = { body: { ...body, spec: [] } };
+  assert.deepEqual(await violationsOf(plane, path, refused), [
+    "spec: must be an object, is a list",
+  ]);
+});

@@ -2,7 +2,8 @@
 
 import type protobuf from "protobufjs";
 import type { Json, JsonObject, ResourceDescriptor } from "../core/resource.ts";
-import { decode, encode, messageType } from "../proto/mod.ts";
+import { messageType } from "../proto/mod.ts";
+import { canonicalSpec } from "../proto/spec.ts";
 
 export interface Tidied {
   readonly spec: JsonObject;
@@ -17,9 +18,10 @@ const OPAQUE = /^\.?google\.protobuf\./;
  * Names in lowerCamelCase, whichever of the two forms was written, and without unknown fields:
  * Kuma ignores those without a word, we name them in a warning.
  */
-export function tidySpec(kind: ResourceDescriptor, written: JsonObject): Tidied {
+export function tidySpec({ message }: ResourceDescriptor, written: JsonObject): Tidied {
+  if (message === undefined) return { spec: written, unknown: [] };
   const unknown: string[] = [];
-  const spec = tidyMessage(messageType(kind.message), written, { path: "", unknown });
+  const spec = tidyMessage(messageType(message), written, { path: "", unknown });
   return { spec: spec as JsonObject, unknown };
 }
 
@@ -27,7 +29,7 @@ export function tidySpec(kind: ResourceDescriptor, written: JsonObject): Tidied 
  * The stored form: defaults left out, durations and enums in their canonical spelling.
  * Returns a sentence when a value does not fit its field.
  */
-export function canonicalSpec(
+export function storedSpec(
   kind: ResourceDescriptor,
   spec: JsonObject,
 ): { readonly ok: true; readonly spec: JsonObject } | {
@@ -35,7 +37,7 @@ export function canonicalSpec(
   readonly error: string;
 } {
   try {
-    return { ok: true, spec: decode(kind.message, encode(kind.message, spec)) };
+    return { ok: true, spec: canonicalSpec(kind, spec) };
   } catch (error) {
     if (error instanceof TypeError || error instanceof RangeError) {
       return { ok: false, error: error.message };

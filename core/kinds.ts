@@ -1,9 +1,10 @@
-// The kinds of resources that are no policies; each policy brings its own.
+// The kinds of resources, but for the policies that have an effect: each brings its own.
 
 import { validateDataplane } from "./dataplane.ts";
 import { validateInsight } from "./insights.ts";
 import { validateConfig, validateMesh, validateSecret } from "./mesh.ts";
 import type { ResourceDescriptor } from "./resource.ts";
+import { STORED_KINDS } from "./stored_kinds.ts";
 import { validateZone, validateZoneIngress } from "./zone.ts";
 
 /** kuma@v2.13.10:pkg/core/resources/apis/{mesh,system}. */
@@ -83,6 +84,37 @@ export const KINDS: readonly ResourceDescriptor[] = [
     validate: validateInsight,
   },
   {
+    name: "ZoneEgressInsight",
+    plural: "zoneegressinsights",
+    args: ["zoneegressinsight", "zoneegressinsights"],
+    scope: "Global",
+    kds: "zone",
+    message: "kuma.mesh.v1alpha1.ZoneEgressInsight",
+    readOnly: true,
+    insightOf: "ZoneEgress",
+    validate: validateInsight,
+  },
+  {
+    name: "MeshInsight",
+    plural: "mesh-insights",
+    args: ["mesh-insight", "mesh-insights"],
+    scope: "Global",
+    kds: "local",
+    message: "kuma.mesh.v1alpha1.MeshInsight",
+    readOnly: true,
+    validate: validateInsight,
+  },
+  {
+    name: "ServiceInsight",
+    plural: "service-insights",
+    args: ["service-insight", "service-insights"],
+    scope: "Mesh",
+    kds: "global",
+    message: "kuma.mesh.v1alpha1.ServiceInsight",
+    readOnly: true,
+    validate: validateInsight,
+  },
+  {
     name: "Secret",
     plural: "secrets",
     args: ["secret", "secrets"],
@@ -116,4 +148,5 @@ export const KINDS: readonly ResourceDescriptor[] = [
     keepsName: true,
     validate: validateConfig,
   },
+  ...STORED_KINDS,
 ];

@@ -23,8 +23,13 @@ export interface ResourceKey {
 /** A resource as the control plane holds it. Never mutated: a change is a new object. */
 export interface Resource<Spec = JsonObject> extends ResourceKey {
   readonly labels: Labels;
-  /** The part of the REST object that is not meta; proto3 JSON of `ResourceDescriptor.message`. */
+  /**
+   * Of a kind with a `message`, its proto3 JSON: the part of the REST object that is not meta.
+   * Of others, the JSON under `spec`.
+   */
   readonly spec: Spec;
+  /** What control planes found out about it; only of kinds with `hasStatus`, never a user's. */
+  readonly status?: JsonObject;
   /** Revision of the commit that wrote this state; the value that `If-Match` compares. */
   readonly version: number;
   /** RFC 3339. */
@@ -35,7 +40,7 @@ export interface Resource<Spec = JsonObject> extends ResourceKey {
 /** A resource on its way into the store: version and times are the store's to give. */
 export type Draft<Spec = JsonObject> = Pick<
   Resource<Spec>,
-  "type" | "mesh" | "name" | "labels" | "spec"
+  "type" | "mesh" | "name" | "labels" | "spec" | "status"
 >;
 
 export type Scope = "Mesh" | "Global";
@@ -44,11 +49,26 @@ export type Scope = "Mesh" | "Global";
  * Which way a kind travels between global and zones; the classes of Kuma's KDS flags.
  * - "global": written on global, copied to every zone (Mesh, classic policies)
  * - "shared": as "global", but a zone may hold its own, which stay there (Secret, Config)
+ * - "both": as "global", and a zone may hold its own, which global sees (MeshGateway)
+ * - "policy": as "both", and what a zone's producers wrote goes on to the other zones (MeshTimeout)
  * - "zone": written in a zone, copied to global (Dataplane, insights)
- * - "across": as "zone", and from global to the other zones (ZoneIngress)
+ * - "across": as "zone", and from global to the other zones (ZoneIngress, MeshService)
  * - "local": never travels (Zone, ZoneInsight)
  */
-export type KdsClass = "global" | "shared" | "zone" | "across" | "local";
+export type KdsClass = "global" | "shared" | "both" | "policy" | "zone" | "across" | "local";
+
+/** What `/_resources` and `/policies` tell of a policy, and what its spec may have. */
+export interface PolicyFacts {
+  /** By `spec.targetRef`; a classic policy selects by tags. */
+  readonly targetRef?: true;
+  readonly to?: true;
+  readonly from?: true;
+  readonly rules?: true;
+  /** What stands under `from` means what it would mean under `rules`. */
+  readonly fromAsRules?: true;
+  /** Not found by asking which policies a proxy has. */
+  readonly uninspectable?: true;
+}
 
 /** Every one-line fact about a kind; REST paths, CLI words and KDS directions derive from it. */
 export interface ResourceDescriptor {
@@ -62,8 +82,9 @@ export interface ResourceDescriptor {
   readonly args: readonly string[];
   readonly scope: Scope;
   readonly kds: KdsClass;
-  /** Full protobuf message name of the spec. */
-  readonly message: string;
+  /** Full protobuf message name of the spec; without one it is JSON on every wire. */
+  readonly message?: string;
+  readonly hasStatus?: true;
   /** KRI short name, when Kuma gives it one. */
   readonly shortName?: string;
   /** Written by control planes alone: no PUT or DELETE through REST. */
@@ -74,7 +95,10 @@ export interface ResourceDescriptor {
   readonly adminOnly?: boolean;
   /** The kind whose state this one reports ("Dataplane" for DataplaneInsight). */
   readonly insightOf?: string;
-  readonly isPolicy?: boolean;
+  /** Only of policies. */
+  readonly policy?: PolicyFacts;
+  /** Accepted, kept and passed on, but no proxy behaves differently for it yet. */
+  readonly withoutEffect?: true;
   /** Keeps its name when KDS copies it (Mesh, Secret, GlobalSecret, Config). */
   readonly keepsName?: boolean;
   /** All violations of the spec at once, each with its path. Never throws, whatever the input. */

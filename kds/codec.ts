@@ -1,8 +1,9 @@
-// A resource as bytes: kuma.mesh.v1alpha1.KumaResource.
+// A resource as bytes: kuma.mesh.v1alpha1.KumaResource. kuma@v2.13.10:pkg/core/resources/model (ToAny)
 
 import { compareText, type Draft, type ResourceDescriptor } from "../core/resource.ts";
 import { contentHash } from "../core/version.ts";
-import { decode, encode, messageType } from "../proto/mod.ts";
+import { messageType } from "../proto/mod.ts";
+import { decodeJson, decodeSpec, encodeJson, encodeSpec } from "../proto/spec.ts";
 import { type KdsItem, wireName } from "./wire.ts";
 
 const KUMA_RESOURCE = "kuma.mesh.v1alpha1.KumaResource";
@@ -14,11 +15,17 @@ interface RawKumaResource {
     readonly mesh: string;
     readonly labels: Readonly<Record<string, string>>;
   } | null;
-  readonly spec: { readonly typeUrl: string; readonly value: Uint8Array } | null;
+  readonly spec: RawAny | null;
+  readonly status: RawAny | null;
+}
+
+interface RawAny {
+  readonly typeUrl: string;
+  readonly value: Uint8Array;
 }
 
 export function encodeResource(draft: Draft, descriptor: ResourceDescriptor): KdsItem {
-  const value = encode(descriptor.message, draft.spec);
+  const value = encodeSpec(descriptor, draft.spec);
   const labels = Object.entries(draft.labels).sort(([a], [b]) => compareText(a, b));
   // A plain copy: protobufjs hands out a piece of a pool, which would be kept alive whole.
   const bytes = new Uint8Array(
@@ -30,9 +37,10 @@ export function encodeResource(draft: Draft, descriptor: ResourceDescriptor): Kd
         labels: Object.fromEntries(labels),
       },
       spec: {
-        typeUrl: URL_PREFIX + descriptor.message,
+        ...(descriptor.message !== undefined && { typeUrl: URL_PREFIX + descriptor.message }),
         ...(value.length > 0 && { value }),
       },
+      ...(descriptor.hasStatus && { status: { value: encodeJson(draft.status ?? {}) } }),
     }).finish(),
   );
   return { name: wireName(draft), version: contentHash(bytes), bytes };
@@ -52,11 +60,14 @@ export function decodeResource(item: KdsItem, descriptor: ResourceDescriptor): D
     const { name = "", mesh = "", labels = {} } = raw.meta ?? {};
     const url = raw.spec?.typeUrl ?? "";
     if (name === "") return { ok: false, name: item.name, reason: "has no name" };
-    if (url !== URL_PREFIX + descriptor.message) {
+    const { message } = descriptor;
+    if (url !== (message === undefined ? "" : URL_PREFIX + message)) {
       return { ok: false, name: wireName({ mesh, name }), reason: `has a spec of type "${url}"` };
     }
-    const spec = decode(descriptor.message, raw.spec?.value ?? new Uint8Array());
-    return { ok: true, draft: { type: descriptor.name, mesh, name, labels: { ...labels }, spec } };
+    const spec = decodeSpec(descriptor, raw.spec?.value ?? new Uint8Array());
+    const status = descriptor.hasStatus && raw.status ? decodeJson(raw.status.value) : undefined;
+    const draft = { type: descriptor.name, mesh, name, labels: { ...labels }, spec };
+    return { ok: true, draft: { ...draft, ...(status && { status }) } };
   } catch (error) {
     return { ok: false, name: item.name, reason: `cannot be decoded: ${String(error)}` };
   }

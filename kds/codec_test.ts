@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { ResourceDescriptor } from "../core/resource.ts";
+import type { JsonObject, ResourceDescriptor } from "../core/resource.ts";
 import { KINDS } from "../core/kinds.ts";
 import { decodeResource, encodeResource } from "./codec.ts";
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "./envelope.ts";
@@ -43,6 +43,26 @@ Deno.test("decodeResource() reads back what encodeResource() wrote", () => {
   };
   const decoded = decodeResource(encodeResource(draft, kind("Dataplane")), kind("Dataplane"));
   assert.deepEqual(decoded, { ok: true, draft });
+});
+
+Deno.test("a kind without a message travels as JSON, its status beside it", () => {
+  const draft = {
+    type: "MeshService",
+    mesh: "default",
+    name: "api",
+    labels: { "kuma.io/zone": "east" },
+    spec: { ports: [{ port: 80, unheardOf: [1] }] },
+    status: { vips: [{ ip: "241.0.0.1" }] },
+  };
+  const item = encodeResource(draft, kind("MeshService"));
+  assert.ok(!hex(item.bytes).includes(hex(new TextEncoder().encode("type.googleapis.com"))));
+  assert.deepEqual(decodeResource(item, kind("MeshService")), { ok: true, draft });
+  const { status: _, ...bare } = draft;
+  const decoded = decodeResource(encodeResource(bare, kind("MeshService")), kind("MeshService"));
+  assert.deepEqual(decoded, { ok: true, draft: { ...bare, status: {} } });
+  const list = { ...draft, spec: [] as unknown as JsonObject };
+  const refused = decodeResource(encodeResource(list, kind("MeshService")), kind("MeshService"));
+  assert.match(refused.ok ? "" : refused.reason, /must be a JSON object/);
 });
 
 Deno.test("decodeResource() says what is wrong with a resource, and never throws", () => {

@@ -1,9 +1,7 @@
 // Which kinds travel which way, and in which order they are applied; derived from their descriptors.
 
-import { compareText, type KdsClass, type ResourceDescriptor } from "../core/resource.ts";
-
-const DOWN: readonly KdsClass[] = ["global", "shared", "across"];
-const UP: readonly KdsClass[] = ["zone", "across"];
+import { compareText, type ResourceDescriptor } from "../core/resource.ts";
+import { TRAVEL } from "../core/travel.ts";
 
 /** What stands on others comes later: a policy needs its mesh, a mesh its secrets soon after. */
 const FIRST = ["Mesh", "GlobalSecret", "Secret", "Config", "ZoneIngress"];
@@ -11,13 +9,16 @@ const FIRST = ["Mesh", "GlobalSecret", "Secret", "Config", "ZoneIngress"];
 export function globalToZone(
   descriptors: readonly ResourceDescriptor[],
 ): readonly ResourceDescriptor[] {
-  return inApplyOrder(descriptors.filter(({ kds }) => DOWN.includes(kds)));
+  return inApplyOrder(descriptors.filter(({ kds }) => {
+    const { down, across } = TRAVEL[kds];
+    return down || across !== "never";
+  }));
 }
 
 export function zoneToGlobal(
   descriptors: readonly ResourceDescriptor[],
 ): readonly ResourceDescriptor[] {
-  return inApplyOrder(descriptors.filter(({ kds }) => UP.includes(kds)));
+  return inApplyOrder(descriptors.filter(({ kds }) => TRAVEL[kds].up));
 }
 
 function inApplyOrder(descriptors: readonly ResourceDescriptor[]): readonly ResourceDescriptor[] {

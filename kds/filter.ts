@@ -1,8 +1,12 @@
 // Which resources cross the border, and what the receiver may believe of them.
 
-import { isObject } from "../core/json.ts";
+import { isObject, objectOf } from "../core/json.ts";
 import { ORIGIN_LABEL, ZONE_LABEL } from "../core/names.ts";
 import type { JsonObject, Resource, ResourceDescriptor } from "../core/resource.ts";
+import { isAbsent } from "../core/shape.ts";
+import { TRAVEL } from "../core/travel.ts";
+import { isProducer } from "./producer.ts";
+import { MULTI_ZONE_SELECTOR, OPTIONAL_TARGET_REF, PRODUCER_POLICIES } from "./wire.ts";
 
 const SYNC_LABEL = "kuma.io/kds-sync";
 /** The identity of a global's store. kuma@v2.13.10:pkg/config/core/resources/... (ClusterIdConfigKey) */
@@ -30,34 +34,71 @@ export function zoneOf(resource: Resource): string | undefined {
   return resource.labels[ZONE_LABEL];
 }
 
-/** Whether global sends `resource` to `zone`. `isDisabled`: whether a zone's resources stay away. */
-export function goesToZone(
+/** Who the other side of a stream downwards is. */
+export interface ZonePeer {
+  readonly descriptor: ResourceDescriptor;
+  readonly zone: string;
+  /** What it said in its node metadata that it can read. */
+  readonly features: readonly string[];
+  /** Whether a zone's resources stay away from the others. */
+  readonly isDisabled: (zone: string) => boolean;
+}
+
+/** Whether global sends `resource` to `zone`. kuma@v2.13.10:pkg/kds/context/context.go */
+export function goesToZone(resource: Resource, to: ZonePeer): boolean {
+  if (resource.labels[SYNC_LABEL] === "disabled" || !isUnderstood(resource, to)) return false;
+  return isLocal(resource, "global")
+    ? TRAVEL[to.descriptor.kds].down && !staysHome(resource)
+    : goesAcross(resource, to);
+}
+
+function staysHome({ type, name }: Resource): boolean {
+  switch (type) {
+    case "Config":
+      return name !== CLUSTER_ID_CONFIG;
+    case "GlobalSecret":
+      return GLOBAL_SECRETS_AT_HOME.some((secret) => secret.test(name));
+    default:
+      return false;
+  }
+}
+
+/** Older peers do not read all that newer ones write. */
+function isUnderstood({ type, spec }: Resource, { descriptor, features }: ZonePeer): boolean {
+  if (descriptor.policy?.targetRef && isAbsent(spec["targetRef"])) {
+    return features.includes(OPTIONAL_TARGET_REF);
+  }
+  if (
+    type === "HostnameGenerator" && !isAbsent(objectOf(spec["selector"])["meshMultiZoneService"])
+  ) {
+    return features.includes(MULTI_ZONE_SELECTOR);
+  }
+  return true;
+}
+
+function goesAcross(
   resource: Resource,
-  to: {
-    readonly descriptor: ResourceDescriptor;
-    readonly zone: string;
-    readonly isDisabled: (zone: string) => boolean;
-  },
+  { descriptor, zone, features, isDisabled }: ZonePeer,
 ): boolean {
-  if (resource.labels[SYNC_LABEL] === "disabled") return false;
-  const { kds, name: type } = to.descriptor;
-  if (kds === "across") {
-    const origin = originZone(resource);
-    return origin !== undefined && origin !== to.zone && !to.isDisabled(origin);
-  }
-  if (kds !== "global" && kds !== "shared") return false;
-  if (type === "Config" && resource.name !== CLUSTER_ID_CONFIG) return false;
-  if (type === "GlobalSecret" && GLOBAL_SECRETS_AT_HOME.some((name) => name.test(resource.name))) {
-    return false;
-  }
-  return isLocal(resource, "global");
+  const { across } = TRAVEL[descriptor.kds];
+  if (across === "never") return false;
+  const producer = features.includes(PRODUCER_POLICIES) && isProducer(resource) &&
+    [undefined, zone].includes(targetZone(resource.spec));
+  if (across === "producers" && !producer) return false;
+  const origin = originZone(resource);
+  return origin !== undefined && origin !== zone && !isDisabled(origin);
+}
+
+/** The one zone whose proxies a policy selects, if it names one. */
+function targetZone({ targetRef }: JsonObject): string | undefined {
+  const { kind, tags } = objectOf(targetRef);
+  const zone = kind === "MeshSubset" ? objectOf(tags)[ZONE_LABEL] : undefined;
+  return typeof zone === "string" ? zone : undefined;
 }
 
 /** Whether a zone sends `resource` up. */
-export function goesToGlobal(resource: Resource, descriptor: ResourceDescriptor): boolean {
-  if (resource.labels[SYNC_LABEL] === "disabled") return false;
-  if (descriptor.kds !== "zone" && descriptor.kds !== "across") return false;
-  return isLocal(resource, "zone");
+export function goesToGlobal(resource: Resource, { kds }: ResourceDescriptor): boolean {
+  return resource.labels[SYNC_LABEL] !== "disabled" && TRAVEL[kds].up && isLocal(resource, "zone");
 }
 
 function originZone(resource: Resource): string | undefined {

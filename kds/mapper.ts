@@ -18,9 +18,10 @@ export function downward(
 ): Draft {
   const labels = { ...resource.labels, [ORIGIN_LABEL]: "global" };
   // A copy's name is computed again from what it was at home, which gives the name it has here.
-  return to.descriptor.keepsName || !to.hashNames
+  const { status: _status, ...draft } = to.descriptor.keepsName || !to.hashNames
     ? { ...draftOf(resource), labels }
     : renamed(resource, labels);
+  return draft;
 }
 
 /** As global gets it. */
@@ -47,8 +48,8 @@ function renamed(resource: Resource, labels: Labels): Draft {
   };
 }
 
-function draftOf({ type, mesh, name, labels, spec }: Resource): Draft {
-  return { type, mesh, name, labels, spec };
+function draftOf({ type, mesh, name, labels, spec, status }: Resource): Draft {
+  return { type, mesh, name, labels, spec, ...(status && { status }) };
 }
 
 /** A live subscription counts its generation up to show that it lives, which is news to nobody here. */

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import type { Resource, ResourceDescriptor } from "../core/resource.ts";
+import type { JsonObject, Labels, Resource, ResourceDescriptor } from "../core/resource.ts";
 import { KINDS } from "../core/kinds.ts";
 import { globalToZone, zoneToGlobal } from "./direction.ts";
 import { goesToGlobal, goesToZone, pinToZone } from "./filter.ts";
 import { downward, upward } from "./mapper.ts";
 import { globalYields, zoneYields } from "./predicate.ts";
+import { KUMA_FEATURES } from "./wire.ts";
 
 const kind = (name: string): ResourceDescriptor => KINDS.find((one) => one.name === name)!;
 const ROUTE: ResourceDescriptor = {
@@ -76,6 +77,7 @@ Deno.test("goesToZone() keeps at home what a zone must not have", () => {
   const to = (descriptor: ResourceDescriptor, disabled: readonly string[] = []) => ({
     descriptor,
     zone: "east",
+    features: KUMA_FEATURES,
     isDisabled: (zone: string) => disabled.includes(zone),
   });
   const config = (name: string) => resource({ type: "Config", name });
@@ -143,20 +145,124 @@ Deno.test("predicates: who may overwrite what", () => {
   const copy = { "kuma.io/origin": "global" };
   assert.ok(zoneYields(resource({ type: "Secret", labels: copy }), kind("Secret")));
   assert.ok(!zoneYields(resource({ type: "ZoneIngress" }), kind("ZoneIngress")));
-  assert.ok(globalYields(resource({ labels: { "kuma.io/zone": "east" } }), "east"));
-  assert.ok(globalYields(resource({ name: "east.be-1" }), "east"));
-  assert.ok(!globalYields(resource({ labels: { "kuma.io/zone": "west" } }), "east"));
+  const east = { descriptor: kind("Dataplane"), zone: "east" };
+  assert.ok(globalYields(resource({ labels: { "kuma.io/zone": "east" } }), east));
+  assert.ok(globalYields(resource({ name: "east.be-1" }), east));
+  assert.ok(!globalYields(resource({ labels: { "kuma.io/zone": "west" } }), east));
   const dotted = resource({ name: "east.be-1", labels: { "kuma.io/zone": "west" } });
-  assert.ok(!globalYields(dotted, "east"), "a name says nothing where a label does");
+  assert.ok(!globalYields(dotted, east), "a name says nothing where a label does");
+  const timeout = (labels: Labels) => resource({ type: "MeshTimeout", name: "east.mt", labels });
+  const both = { descriptor: kind("MeshTimeout"), zone: "east" };
+  assert.ok(!globalYields(timeout({}), both), "a global's own is nobody else's");
+  assert.ok(!globalYields(timeout({ "kuma.io/zone": "east" }), both));
+  assert.ok(globalYields(timeout({ "kuma.io/zone": "east", "kuma.io/origin": "zone" }), both));
 });
 
 Deno.test("directions follow from the descriptors, in the order in which kinds depend", () => {
-  assert.deepEqual(
-    globalToZone(KINDS).map(({ name }) => name),
-    ["Mesh", "GlobalSecret", "Secret", "Config", "ZoneIngress"],
-  );
-  assert.deepEqual(
-    zoneToGlobal(KINDS).map(({ name }) => name),
-    ["ZoneIngress", "Dataplane", "DataplaneInsight", "ZoneIngressInsight"],
-  );
+  const down = globalToZone(KINDS).map(({ name }) => name);
+  assert.deepEqual(down.slice(0, 5), ["Mesh", "GlobalSecret", "Secret", "Config", "ZoneIngress"]);
+  assert.deepEqual(down.slice(5), [...down.slice(5)].sort());
+  const up = zoneToGlobal(KINDS).map(({ name }) => name);
+  const insights = ["DataplaneInsight", "ZoneEgressInsight", "ZoneIngressInsight"];
+  assert.equal(up[0], "ZoneIngress");
+  assert.deepEqual(up.slice(-3), insights);
+});
+
+// What a kuma-cp 2.13.10 asked of its peer, in both directions.
+Deno.test("kinds travel the ways that Kuma's do", () => {
+  const policies = [
+    ...["MeshAccessLog", "MeshCircuitBreaker", "MeshFaultInjection", "MeshHTTPRoute"],
+    ...["MeshHealthCheck", "MeshLoadBalancingStrategy", "MeshMetric", "MeshPassthrough"],
+    ...["MeshProxyPatch", "MeshRateLimit", "MeshRetry", "MeshTCPRoute", "MeshTLS", "MeshTimeout"],
+    ...["MeshTrace", "MeshTrafficPermission"],
+  ];
+  const both = [
+    ...["HostnameGenerator", "MeshExternalService", "MeshGateway", "MeshIdentity", "MeshTrust"],
+  ];
+  const across = ["MeshService", "ZoneIngress"];
+  const down = [
+    ...["CircuitBreaker", "Config", "ExternalService", "FaultInjection", "GlobalSecret"],
+    ...["HealthCheck", "Mesh", "MeshGatewayRoute", "MeshMultiZoneService", "ProxyTemplate"],
+    ...["RateLimit", "Retry", "Secret", "ServiceInsight", "Timeout", "TrafficLog"],
+    ...["TrafficTrace", "VirtualOutbound"],
+  ];
+  const up = [
+    ...["Dataplane", "DataplaneInsight", "Workload", "ZoneEgress", "ZoneEgressInsight"],
+    "ZoneIngressInsight",
+  ];
+  const names = (kinds: readonly ResourceDescriptor[]) => kinds.map(({ name }) => name).sort();
+  assert.deepEqual(names(globalToZone(KINDS)), [...policies, ...both, ...across, ...down].sort());
+  assert.deepEqual(names(zoneToGlobal(KINDS)), [...policies, ...both, ...across, ...up].sort());
+});
+
+Deno.test("goesToZone() keeps from a peer what it cannot read", () => {
+  const to = (type: string, features: readonly string[] = KUMA_FEATURES) => ({
+    descriptor: kind(type),
+    zone: "east",
+    features,
+    isDisabled: () => false,
+  });
+  const bare = resource({ type: "MeshTimeout", spec: { to: [] } });
+  assert.ok(goesToZone(bare, to("MeshTimeout")));
+  assert.ok(!goesToZone(bare, to("MeshTimeout", [])));
+  const whole = { ...bare, spec: { targetRef: { kind: "Mesh" } } };
+  assert.ok(goesToZone(whole, to("MeshTimeout", [])));
+  const generator = (selector: string) =>
+    resource({ type: "HostnameGenerator", spec: { selector: { [selector]: {} } } });
+  assert.ok(goesToZone(generator("meshMultiZoneService"), to("HostnameGenerator")));
+  assert.ok(!goesToZone(generator("meshMultiZoneService"), to("HostnameGenerator", [])));
+  assert.ok(goesToZone(generator("meshService"), to("HostnameGenerator", [])));
+});
+
+Deno.test("goesToZone() passes on what producers of another zone wrote, and nothing else of it", () => {
+  const to = { descriptor: kind("MeshTimeout"), zone: "east", isDisabled: () => false };
+  const labels = {
+    "kuma.io/origin": "zone",
+    "kuma.io/zone": "west",
+    "kuma.io/policy-role": "producer",
+    "k8s.kuma.io/namespace": "shop",
+  };
+  const spec = {
+    targetRef: { kind: "Mesh" },
+    to: [{ targetRef: { kind: "MeshService", name: "api" } }],
+  };
+  const goes = (part: Partial<Resource>, more: Partial<Parameters<typeof goesToZone>[1]> = {}) =>
+    goesToZone(resource({ type: "MeshTimeout", labels, spec, ...part }), {
+      ...to,
+      features: KUMA_FEATURES,
+      ...more,
+    });
+  assert.ok(goes({}));
+  assert.ok(!goes({}, { features: ["hash-suffix"] }), "the peer does not know producers");
+  assert.ok(!goes({}, { zone: "west" }), "it is its own");
+  assert.ok(!goes({}, { isDisabled: () => true }));
+  const { "kuma.io/policy-role": _, ...unsaid } = labels;
+  assert.ok(!goes({ labels: unsaid }));
+  assert.ok(!goes({ labels: { ...labels, "k8s.kuma.io/namespace": "" } }), "Universal has none");
+  const target = (targetRef: JsonObject) => ({ spec: { ...spec, to: [{ targetRef }] } });
+  assert.ok(!goes(target({ kind: "MeshService", name: "api", namespace: "other" })));
+  assert.ok(!goes(target({ kind: "Mesh" })), "it speaks for its callers, not for itself");
+  assert.ok(!goes({ spec: { ...spec, from: [{}] } }));
+  const only = (zone: string) => ({
+    spec: { ...spec, targetRef: { kind: "MeshSubset", tags: { "kuma.io/zone": zone } } },
+  });
+  assert.ok(goes(only("east")));
+  assert.ok(!goes(only("north")));
+});
+
+Deno.test("a status goes up, and stays where it was found out", () => {
+  const service = resource({
+    type: "MeshService",
+    mesh: "default",
+    name: "api",
+    status: { vips: [{ ip: "241.0.0.1" }] },
+  });
+  const onGlobal = upward(service, "west");
+  assert.deepEqual(onGlobal.status, service.status);
+  const copy = downward({ ...service, ...onGlobal }, {
+    descriptor: kind("MeshService"),
+    hashNames: true,
+  });
+  assert.equal(copy.status, undefined);
+  assert.equal(copy.labels["kuma.io/zone"], "west");
 });

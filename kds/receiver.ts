@@ -8,6 +8,7 @@
 import { sameJson } from "../core/json.ts";
 import { DISPLAY_NAME_LABEL, isResourceName, ORIGIN_LABEL, ZONE_LABEL } from "../core/names.ts";
 import type { Draft, Resource, ResourceDescriptor } from "../core/resource.ts";
+import { TRAVEL } from "../core/travel.ts";
 import { renderViolations, type Violation } from "../core/violation.ts";
 import type { Change, Op } from "../store/store.ts";
 import { decodeResource } from "./codec.ts";
@@ -21,8 +22,11 @@ export interface Rules {
   readonly descriptors: ReadonlyMap<string, ResourceDescriptor>;
   /** The sender's name for a resource, as the receiver keeps it. */
   localName(name: string): string;
-  /** Labels and fields that the receiver does not take the sender's word for. */
-  admit(draft: Draft): Draft;
+  /**
+   * With the labels and fields that the receiver does not take the sender's word for. `there`: what
+   * it holds under that name.
+   */
+  admit(draft: Draft, there: Resource | undefined): Draft;
   /** Whether the sender may overwrite or delete what is there. */
   yields(resource: Resource, descriptor: ResourceDescriptor): boolean;
 }
@@ -31,7 +35,12 @@ export function zoneRules(descriptors: readonly ResourceDescriptor[]): Rules {
   return {
     descriptors: byName(descriptors),
     localName: (name) => name,
-    admit: (draft) => ({ ...draft, labels: { ...draft.labels, [ORIGIN_LABEL]: "global" } }),
+    // What a copy's status is, is found out in each zone.
+    admit: ({ status: _status, ...draft }, there) => ({
+      ...draft,
+      labels: { ...draft.labels, [ORIGIN_LABEL]: "global" },
+      ...(there?.status && { status: there.status }),
+    }),
     yields: zoneYields,
   };
 }
@@ -56,7 +65,7 @@ export function globalRules(
       },
       spec: pinToZone(draft.type, draft.spec, zone).spec,
     }),
-    yields: (resource) => globalYields(resource, zone),
+    yields: (resource, descriptor) => globalYields(resource, { descriptor, zone }),
   };
 }
 
@@ -194,10 +203,10 @@ function planOps({ receiver, intake, descriptor, shelf, first }: {
       rejected.push(`${decoded.name}: ${decoded.reason}`);
       continue;
     }
-    const draft = rules.admit(decoded.draft);
-    const name = wireName(draft);
+    const name = localWireName(rules, wireName(decoded.draft));
     named.add(name);
     const there = shelf.get(name);
+    const draft = rules.admit(decoded.draft, there);
     const refusal = refusalOf(draft, descriptor) ??
       (there && !rules.yields(there, descriptor)
         ? "exists already, and is not the sender's to change"
@@ -234,18 +243,22 @@ function refusalOf(draft: Draft, descriptor: ResourceDescriptor): string | null 
 }
 
 /**
- * A copy is the sender's alone, whatever its version. Of shared kinds the receiver's users write
- * theirs under the same names, so these are compared with what we believe is there.
+ * A copy is the sender's alone, whatever its version. Of kinds that both sides write the receiver's
+ * users may hold theirs under the same names, so these are compared with what we believe is there.
  */
-function put(resource: Draft, { kds }: ResourceDescriptor, there: Resource | undefined): Op {
-  return kds === "shared"
+function put(resource: Draft, descriptor: ResourceDescriptor, there: Resource | undefined): Op {
+  return bothWrite(descriptor)
     ? { op: "put", resource, expected: there?.version ?? 0 }
     : { op: "put", resource };
 }
 
-function remove({ type, mesh, name, version }: Resource, { kds }: ResourceDescriptor): Op {
+function remove({ type, mesh, name, version }: Resource, descriptor: ResourceDescriptor): Op {
   const key = { type, mesh, name };
-  return kds === "shared" ? { op: "delete", key, expected: version } : { op: "delete", key };
+  return bothWrite(descriptor) ? { op: "delete", key, expected: version } : { op: "delete", key };
+}
+
+function bothWrite({ kds }: ResourceDescriptor): boolean {
+  return TRAVEL[kds].byGlobal && TRAVEL[kds].byZone;
 }
 
 function write(
@@ -297,7 +310,8 @@ export function subscription(
 }
 
 function isSame(there: Resource, draft: Draft): boolean {
-  return sameJson(there.labels, draft.labels) && sameJson(there.spec, draft.spec);
+  return sameJson(there.labels, draft.labels) && sameJson(there.spec, draft.spec) &&
+    sameJson(there.status, draft.status);
 }
 
 function nameOf(op: Op): string {

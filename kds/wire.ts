@@ -60,17 +60,24 @@ export interface CallerInfo {
   readonly authorized: boolean;
 }
 
+/** In call metadata too: names arrive hashed, so global must not prefix them. */
+export const HASH_SUFFIX = "hash-suffix";
+/** Reads HostnameGenerators that select MeshMultiZoneServices. */
+export const MULTI_ZONE_SELECTOR = "hg-mz-selector";
+/** Takes policies that another zone's producers wrote. */
+export const PRODUCER_POLICIES = "producer-policy-flow";
+/** Reads policies whose top-level targetRef is left out. */
+export const OPTIONAL_TARGET_REF = "optional-top-level-target-ref";
+
 /** The five that Kuma 2.13 sends. kuma@v2.13.10:pkg/kds/features.go */
 export const KUMA_FEATURES = [
   "zone-token",
-  "hash-suffix",
-  "hg-mz-selector",
-  "producer-policy-flow",
-  "optional-top-level-target-ref",
+  HASH_SUFFIX,
+  MULTI_ZONE_SELECTOR,
+  PRODUCER_POLICIES,
+  OPTIONAL_TARGET_REF,
 ] as const;
 
-/** In call metadata: names arrive hashed, so global must not prefix them. */
-export const HASH_SUFFIX = "hash-suffix";
 export const ZONE_PING_HEALTH = "zone-ping-health";
 /** Ours: the sender understands progress reports in the metadata of health checks. */
 export const URSA_RECEIPTS = "ursa-receipts";

@@ -7,7 +7,7 @@ import type { ProxyDraft } from "../core/proxy_draft.ts";
 import { ROUND_ROBIN } from "../core/proxy_draft.ts";
 import type { JsonObject, Resource } from "../core/resource.ts";
 import { renderViolations } from "../core/violation.ts";
-import { decode, encode } from "../proto/mod.ts";
+import { decodeSpec, encodeSpec } from "../proto/spec.ts";
 import { POLICIES } from "./registry.gen.ts";
 
 const SECTIONS = ["Name", "Description", "Fields", "Examples", "Metrics", "Compatibility"];
@@ -41,8 +41,8 @@ for (const { resource, apply } of POLICIES) {
     assert.ok(specs.length > 0);
     for (const { spec } of specs) {
       assert.equal(renderViolations(resource.validate(spec)), "");
-      const bytes = encode(resource.message, spec);
-      assert.deepEqual(encode(resource.message, decode(resource.message, bytes)), bytes);
+      const bytes = encodeSpec(resource, spec);
+      assert.deepEqual(encodeSpec(resource, decodeSpec(resource, bytes)), bytes);
     }
   });
 

@@ -35,7 +35,7 @@ interface PolicyParts<Spec> {
 }
 
 export interface Definition<Spec> extends PolicyParts<Spec> {
-  readonly resource: Omit<ResourceDescriptor, "validate" | "isPolicy">;
+  readonly resource: Omit<ResourceDescriptor, "validate">;
   readonly validate: (spec: unknown) => readonly Violation[];
 }
 
@@ -55,7 +55,7 @@ export function definePolicy<Spec extends ConnectionSpec>(definition: Definition
   const typed = (resources: readonly Resource[]) =>
     resources as unknown as readonly Resource<Spec>[];
   return {
-    resource: { ...resource, isPolicy: true, validate },
+    resource: { policy: {}, ...resource, validate },
     phase,
     after,
     matches,

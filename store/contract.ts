@@ -69,6 +69,13 @@ function testWrites(test: Tester): void {
     });
   });
 
+  test("a status is kept, and is gone with a put that has none", async (store) => {
+    await commit(store, [{ op: "put", resource: { ...draft("a"), status: { vips: ["::1"] } } }]);
+    assert.deepEqual(store.get(key("a"))!.status, { vips: ["::1"] });
+    await commit(store, [{ op: "put", resource: draft("a") }]);
+    assert.equal(store.get(key("a"))!.status, undefined);
+  });
+
   test("a later put keeps the creation time", async (store) => {
     await commit(store, [put("a", { x: 1 })]);
     await store.commit([put("a", { x: 2 })], NOON_MS + 5_000);

@@ -182,6 +182,7 @@ function stamp(
     name: draft.name,
     labels: draft.labels,
     spec: draft.spec,
+    ...(draft.status && { status: draft.status }),
     version: at.revision,
     creationTime: previous?.creationTime ?? now,
     modificationTime: now,

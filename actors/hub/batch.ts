@@ -131,7 +131,8 @@ function isViolations(admission: Admission): admission is readonly Violation[] {
 
 /** Whether a put would change nothing. */
 function sameState(a: Draft, b: Draft): boolean {
-  return sameJson(a.spec, b.spec) && sameJson(a.labels, b.labels);
+  return sameJson(a.spec, b.spec) && sameJson(a.labels, b.labels) &&
+    sameJson(a.status, b.status);
 }
 
 /** The largest commit that one batch may become; a single larger write goes alone. */

@@ -7,7 +7,7 @@ import type { ProxyKey, ProxyType } from "../../core/proxy.ts";
 import { REGISTERED_BY_LABEL, REGISTERED_BY_PROXY } from "../dataplane/messages.ts";
 import type { Draft, JsonObject } from "../../core/resource.ts";
 import type { Violation } from "../../core/violation.ts";
-import { decode, encode } from "../../proto/mod.ts";
+import { canonicalSpec } from "../../proto/spec.ts";
 import { instanceOf, parseProxyResource } from "../../dataplane/mod.ts";
 
 export type Registration =
@@ -96,7 +96,7 @@ function resourceOf(
       [REGISTERED_BY_LABEL]: REGISTERED_BY_PROXY,
     },
     // As if it had come over the wire: one spelling of each field, whatever the file used.
-    spec: decode(kind.message, encode(kind.message, spec)),
+    spec: canonicalSpec(kind, spec),
   };
 }
 

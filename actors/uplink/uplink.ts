@@ -9,6 +9,7 @@
 
 import { DISPLAY_NAME_LABEL, ORIGIN_LABEL } from "../../core/names.ts";
 import type { JsonObject, ResourceDescriptor } from "../../core/resource.ts";
+import { TRAVEL } from "../../core/travel.ts";
 import {
   ADVICE,
   type Allegiance,
@@ -359,7 +360,7 @@ function attributed(state: State, session: Session, global: GlobalIdentity): Tur
 
 /** Resources of kinds that only global writes, but that did not come from one. */
 function ownState({ args, image }: State): number {
-  return args.descriptors.filter(({ kds }) => kds === "global").flatMap((
+  return args.descriptors.filter(({ kds, readOnly }) => !TRAVEL[kds].byZone && !readOnly).flatMap((
     { name },
   ) => [...image?.get(name)?.values() ?? []]).filter(({ labels }) =>
     labels[ORIGIN_LABEL] !== "global"

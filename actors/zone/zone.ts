@@ -8,6 +8,7 @@
 //      └────────────────── both streams closed ──────────────────────┘
 
 import { type JsonObject, keyText, type ResourceDescriptor } from "../../core/resource.ts";
+import { TRAVEL } from "../../core/travel.ts";
 import { isEnabled, type ZoneSpec } from "../../core/zone.ts";
 import type { AdminKind } from "../../kds/admin.ts";
 import { globalToZone, zoneToGlobal } from "../../kds/direction.ts";
@@ -82,7 +83,7 @@ interface Down {
   readonly book: OfferBook;
   /** Null until the first request says who it is. */
   readonly subscription: Subscription | null;
-  readonly hashNames: boolean;
+  readonly features: readonly string[];
   /** The zone will tell what its proxies make of what it is sent. */
   readonly reports: boolean;
   /** Newest revision of a response that it has answered: of what concerns it not at all, a zone tells nothing. */
@@ -271,7 +272,7 @@ function openDown(
     sender: openSender(),
     book: openBook(),
     subscription: null,
-    hashNames: true,
+    features: [],
     reports: false,
     answeredRevision: 0,
   };
@@ -405,7 +406,7 @@ function introduced(
   const known: Down = {
     ...down,
     subscription,
-    hashNames: peer.features.includes(HASH_SUFFIX),
+    features: peer.features,
     reports: peer.features.includes(URSA_RECEIPTS),
   };
   const next = { ...state, down: known };
@@ -431,9 +432,15 @@ function offerAll(state: State): readonly Effect[] {
 function offer(state: State, descriptor: ResourceDescriptor, local: string): readonly Effect[] {
   const { down, image, args } = state;
   const resource = image!.get(descriptor.name)?.get(local);
-  const to = { descriptor, zone: args.zone, isDisabled: (name: string) => isDisabled(state, name) };
+  const { features } = down!;
+  const to = {
+    descriptor,
+    zone: args.zone,
+    features,
+    isDisabled: (name: string) => isDisabled(state, name),
+  };
   const encoded = resource && goesToZone(resource, to)
-    ? encodeDownward(resource, { descriptor, hashNames: down!.hashNames })
+    ? encodeDownward(resource, { descriptor, hashNames: features.includes(HASH_SUFFIX) })
     : null;
   const item = encoded?.ok ? encoded.item : null;
   for (const name of enter(down!.book, { type: descriptor.name, local, item })) {
@@ -626,7 +633,9 @@ function reoffer(state: State, type: string, local: string): readonly Effect[] {
 
 /** A zone was disabled or enabled: what it sends across leaves the others, or comes back. */
 function reofferZone(state: State, zoneLocal: string): readonly Effect[] {
-  const across = globalToZone(state.args.descriptors).filter(({ kds }) => kds === "across");
+  const across = globalToZone(state.args.descriptors).filter(({ kds }) =>
+    TRAVEL[kds].across !== "never"
+  );
   return across.flatMap((descriptor) =>
     [...state.image!.get(descriptor.name) ?? []]
       .filter(([, resource]) => `${zoneOf(resource)}.` === zoneLocal)

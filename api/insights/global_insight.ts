@@ -21,7 +21,7 @@ export function globalInsight({ resources, kinds }: Source): JsonObject {
   return {
     meshes: { total: meshes.length },
     dataplanes: dataplanes(meshes, resources),
-    policies: { total: sum(counted.filter(({ isPolicy }) => isPolicy)) },
+    policies: { total: sum(counted.filter(({ policy }) => policy)) },
     resources: Object.fromEntries(
       counted.filter(({ total }) => total > 0).map(({ name, total }) => [name, { total }]),
     ),

@@ -40,7 +40,7 @@ export function meshInsight(
   const external = resources.list("ExternalService", mesh).length;
   return withoutAbsent({
     dataplanes: sumOf([standard, gateway]).json(),
-    policies: totals(counted.filter(([{ isPolicy }]) => isPolicy)),
+    policies: totals(counted.filter(([{ policy }]) => policy)),
     dpVersions: versions(proxies),
     mTLS: backends(proxies),
     services: withoutZeros({ total: internal.size + external, internal: internal.size, external }),

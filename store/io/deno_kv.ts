@@ -413,8 +413,8 @@ function keyBytes({ type, mesh, name }: ResourceKey): number {
 }
 
 /** What the key does not say already. */
-function encode({ labels, spec, version, creationTime, modificationTime }: Resource): Uint8Array {
-  return text(JSON.stringify({ labels, spec, version, creationTime, modificationTime }));
+function encode({ type: _type, mesh: _mesh, name: _name, ...rest }: Resource): Uint8Array {
+  return text(JSON.stringify(rest));
 }
 
 function decode(key: ResourceKey, chunks: readonly Uint8Array[]): Resource {

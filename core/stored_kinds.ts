@@ -1,0 +1,181 @@
+// The kinds of Kuma that are kept, checked and passed on, and that no proxy notices yet.
+// One that gets an effect moves: a policy into its folder, another to kinds.ts.
+
+import type { PolicyFacts, ResourceDescriptor } from "./resource.ts";
+import { isObject, show, violationsOf } from "./shape.ts";
+import type { Violation } from "./violation.ts";
+
+/** In a mesh, and without effect. */
+function stored(row: Omit<ResourceDescriptor, "scope" | "validate">): ResourceDescriptor {
+  return { scope: "Mesh", withoutEffect: true, validate: validateObject, ...row };
+}
+
+function validateObject(spec: unknown): readonly Violation[] {
+  return violationsOf((value, path, report) => {
+    if (!isObject(value)) report(path, `must be an object, is ${show(value)}`);
+  }, spec);
+}
+
+/** Selects by tags, and is a message of its own name. */
+function classicPolicy(
+  name: string,
+  words: { readonly singular: string; readonly plural: string; readonly path?: string },
+  policy: PolicyFacts = {},
+): ResourceDescriptor {
+  const { singular, plural, path = plural } = words;
+  return stored({
+    name,
+    plural: path,
+    args: [singular, plural],
+    kds: "global",
+    message: `kuma.mesh.v1alpha1.${name}`,
+    policy,
+  });
+}
+
+/** JSON on every wire. kumactl's words are the type and the path. */
+function modern(
+  name: string,
+  row: Pick<ResourceDescriptor, "plural" | "kds"> & Partial<ResourceDescriptor>,
+): ResourceDescriptor {
+  return stored({ name, args: [name.toLowerCase(), row.plural], ...row });
+}
+
+function modernPolicy(
+  name: string,
+  words: { readonly plural: string; readonly shortName: string },
+  facts: Omit<PolicyFacts, "targetRef"> = {},
+): ResourceDescriptor {
+  return modern(name, { kds: "policy", policy: { targetRef: true, ...facts }, ...words });
+}
+
+const FROM_AS_RULES = { from: true, rules: true, fromAsRules: true } as const;
+
+/** kuma@v2.13.10:pkg/core/resources/apis, pkg/plugins/policies (descriptors). */
+export const STORED_KINDS: readonly ResourceDescriptor[] = [
+  classicPolicy("TrafficLog", { singular: "traffic-log", plural: "traffic-logs" }),
+  classicPolicy("TrafficTrace", { singular: "traffic-trace", plural: "traffic-traces" }),
+  classicPolicy("HealthCheck", {
+    singular: "healthcheck",
+    plural: "healthchecks",
+    path: "health-checks",
+  }),
+  classicPolicy("CircuitBreaker", { singular: "circuit-breaker", plural: "circuit-breakers" }),
+  classicPolicy("FaultInjection", { singular: "fault-injection", plural: "fault-injections" }),
+  classicPolicy("Retry", { singular: "retry", plural: "retries" }),
+  classicPolicy("Timeout", { singular: "timeout", plural: "timeouts" }),
+  classicPolicy("RateLimit", { singular: "rate-limit", plural: "rate-limits" }),
+  classicPolicy("ProxyTemplate", { singular: "proxytemplate", plural: "proxytemplates" }),
+  classicPolicy(
+    "VirtualOutbound",
+    { singular: "virtual-outbound", plural: "virtual-outbounds" },
+    { uninspectable: true },
+  ),
+  classicPolicy(
+    "MeshGatewayRoute",
+    { singular: "meshgatewayroute", plural: "meshgatewayroutes" },
+    { uninspectable: true },
+  ),
+  stored({
+    name: "MeshGateway",
+    plural: "meshgateways",
+    args: ["meshgateway", "meshgateways"],
+    kds: "both",
+    message: "kuma.mesh.v1alpha1.MeshGateway",
+    shortName: "mgw",
+  }),
+  stored({
+    name: "ExternalService",
+    plural: "external-services",
+    args: ["external-service", "external-services"],
+    kds: "global",
+    message: "kuma.mesh.v1alpha1.ExternalService",
+  }),
+  {
+    ...stored({
+      name: "ZoneEgress",
+      plural: "zoneegresses",
+      args: ["zoneegress", "zoneegresses"],
+      kds: "zone",
+      message: "kuma.mesh.v1alpha1.ZoneEgress",
+      shortName: "ze",
+    }),
+    scope: "Global",
+  },
+
+  modernPolicy(
+    "MeshAccessLog",
+    { plural: "meshaccesslogs", shortName: "mal" },
+    { to: true, ...FROM_AS_RULES },
+  ),
+  modernPolicy(
+    "MeshCircuitBreaker",
+    { plural: "meshcircuitbreakers", shortName: "mcb" },
+    { to: true, ...FROM_AS_RULES },
+  ),
+  modernPolicy(
+    "MeshFaultInjection",
+    { plural: "meshfaultinjections", shortName: "mfi" },
+    { to: true, from: true, rules: true },
+  ),
+  modernPolicy("MeshHealthCheck", { plural: "meshhealthchecks", shortName: "mhc" }, { to: true }),
+  modernPolicy("MeshHTTPRoute", { plural: "meshhttproutes", shortName: "mhttpr" }, { to: true }),
+  modernPolicy(
+    "MeshLoadBalancingStrategy",
+    { plural: "meshloadbalancingstrategies", shortName: "mlbs" },
+    { to: true },
+  ),
+  modernPolicy("MeshMetric", { plural: "meshmetrics", shortName: "mm" }),
+  modernPolicy("MeshPassthrough", { plural: "meshpassthroughs", shortName: "mp" }),
+  modernPolicy("MeshProxyPatch", { plural: "meshproxypatches", shortName: "mpp" }),
+  modernPolicy(
+    "MeshRateLimit",
+    { plural: "meshratelimits", shortName: "mrl" },
+    { to: true, ...FROM_AS_RULES },
+  ),
+  modernPolicy("MeshRetry", { plural: "meshretries", shortName: "mr" }, { to: true }),
+  modernPolicy("MeshTCPRoute", { plural: "meshtcproutes", shortName: "mtcpr" }, { to: true }),
+  modernPolicy(
+    "MeshTimeout",
+    { plural: "meshtimeouts", shortName: "mt" },
+    { to: true, ...FROM_AS_RULES },
+  ),
+  modernPolicy("MeshTLS", { plural: "meshtlses", shortName: "mtls" }, FROM_AS_RULES),
+  modernPolicy("MeshTrace", { plural: "meshtraces", shortName: "mtr" }),
+  modernPolicy(
+    "MeshTrafficPermission",
+    { plural: "meshtrafficpermissions", shortName: "mtp" },
+    { from: true, rules: true },
+  ),
+
+  modern("MeshService", {
+    plural: "meshservices",
+    kds: "across",
+    shortName: "msvc",
+    hasStatus: true,
+  }),
+  modern("MeshMultiZoneService", {
+    plural: "meshmultizoneservices",
+    kds: "global",
+    shortName: "mzsvc",
+    hasStatus: true,
+  }),
+  modern("MeshExternalService", {
+    plural: "meshexternalservices",
+    kds: "both",
+    shortName: "extsvc",
+    hasStatus: true,
+  }),
+  modern("MeshIdentity", {
+    plural: "meshidentities",
+    kds: "both",
+    shortName: "mid",
+    hasStatus: true,
+  }),
+  modern("MeshTrust", { plural: "meshtrusts", kds: "both", shortName: "mtrust", hasStatus: true }),
+  modern("Workload", { plural: "workloads", kds: "zone", shortName: "wl", hasStatus: true }),
+  {
+    ...modern("HostnameGenerator", { plural: "hostnamegenerators", kds: "both", shortName: "hg" }),
+    scope: "Global",
+  },
+];
