@@ -102,6 +102,7 @@ export function testPlane(control: Partial<ControlPlane> = {}): TestPlane {
       clusterId: "cluster-1",
       vipPort: 80,
       version: "0.1.0",
+      newMesh: { kuma: false, routing: false },
       config: { store: { type: "memory", password: "hunter2" } },
       ...control,
     },

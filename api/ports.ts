@@ -2,6 +2,7 @@
 
 import type { EnvoyAdmin } from "../core/envoy_admin.ts";
 import type { KindTable } from "../core/kind_table.ts";
+import type { InitialPolicies } from "../core/initial_resources.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { Draft, JsonObject, Resource, ResourceKey } from "../core/resource.ts";
 import type { Violation } from "../core/violation.ts";
@@ -32,6 +33,8 @@ export interface ControlPlane {
   readonly vipPort: number;
   /** Ursa's own version. */
   readonly version: string;
+  /** What a mesh begins with that is created here. */
+  readonly newMesh: InitialPolicies;
   /** Effective configuration; secrets are masked on the way out. */
   readonly config: JsonObject;
 }

@@ -1,6 +1,7 @@
 // Create, read, update, delete: the same for every kind.
 
 import type { Draft, Resource, ResourceDescriptor, ResourceKey } from "../core/resource.ts";
+import { initialPoliciesOf } from "../core/initial_resources.ts";
 import { isAdmin } from "./access.ts";
 import { admit } from "./admission.ts";
 import {
@@ -178,13 +179,20 @@ function putItem(kind: ResourceDescriptor, key: ResourceKey, { request, view }: 
     ...(kind.withoutEffect ? [withoutEffect(kind)] : []),
     ...(kind.name === "Mesh" ? meshWarnings(key.name, draft.spec, view) : []),
   ];
-  return storeDraft(draft, { existing, warnings, dryRun: isDryRun(request) });
+  return storeDraft(draft, {
+    existing,
+    begins: !existing && kind.name === "Mesh" ? initialPoliciesOf(draft, control.newMesh) : [],
+    warnings,
+    dryRun: isDryRun(request),
+  });
 }
 
 function storeDraft(
   draft: Draft,
-  { existing, warnings, dryRun }: {
+  { existing, begins, warnings, dryRun }: {
     readonly existing: Resource | undefined;
+    /** What is there from the beginning of a mesh. */
+    readonly begins: readonly Draft[];
     readonly warnings: readonly string[];
     readonly dryRun: boolean;
   },
@@ -195,7 +203,10 @@ function storeDraft(
   const said = warnings.length > 0 ? { warnings } : {};
   if (dryRun) {
     const steps = differences.map((step) => ({ ...step }));
-    return answer(json({ dryRun: true, result, diff: steps, ...said }));
+    const also = begins.map(({ type, name }) => `${type}/${name}`);
+    return answer(
+      json({ dryRun: true, result, diff: steps, ...(also.length > 0 && { also }), ...said }),
+    );
   }
   if (existing && result === "unchanged") {
     return answer(written(200, existing.version, { unchanged: true, ...said }));
@@ -203,7 +214,10 @@ function storeDraft(
   return {
     do: "write",
     // Judged against this version: if another came first, the request is judged again.
-    ops: [{ op: "put", resource: draft, expected: existing?.version ?? 0 }],
+    ops: [
+      { op: "put", resource: draft, expected: existing?.version ?? 0 },
+      ...begins.map((resource) => ({ op: "put" as const, resource })),
+    ],
     then: (outcome) =>
       outcome.ok
         ? written(existing ? 200 : 201, outcome.revision, said)

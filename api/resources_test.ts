@@ -434,3 +434,25 @@ Deno.test("a kind without a message keeps its spec under `spec`, and its status 
     "spec: must be an object, is a list",
   ]);
 });
+
+Deno.test("a new mesh begins with the policies that were asked for, a changed one gets none", async () => {
+  const plane = testPlane({ newMesh: { kuma: true, routing: false } });
+  const body = { type: "Mesh", name: "shop", skipCreatingInitialPolicies: ["MeshRetry"] };
+  const names = () =>
+    ["MeshTimeout", "MeshRetry", "MeshCircuitBreaker"].flatMap((type) =>
+      plane.ports.resources.list(type, "shop").map(({ name }) => name)
+    );
+  const { json } = await plane.call("PUT", "/meshes/shop?dry-run", { body });
+  assert.equal(json.also.length, 3);
+  assert.deepEqual(names(), []);
+  assert.equal((await plane.call("PUT", "/meshes/shop", { body })).status, 201);
+  const expected = [
+    "mesh-gateways-timeout-all-shop",
+    "mesh-timeout-all-shop",
+    "mesh-circuit-breaker-all-shop",
+  ];
+  assert.deepEqual(names(), expected);
+  const changed = { ...body, skipCreatingInitialPolicies: [] };
+  assert.equal((await plane.call("PUT", "/meshes/shop", { body: changed })).status, 200);
+  assert.deepEqual(names(), expected);
+});

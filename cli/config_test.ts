@@ -39,6 +39,8 @@ Deno.test("resolveConfig() has Kuma's ports, loopback and a data folder by defau
     zoneAuth: "none",
     reloadableTokens: false,
     deregistrationDelayMs: 10_000,
+    initialPolicies: "none",
+    meshRoutingResources: false,
     logLevel: "info",
     logFormat: "logfmt",
   });
@@ -75,6 +77,8 @@ Deno.test("resolveConfig() reads every setting from a flag, a variable and the f
     zoneAuth: "none",
     reloadableTokens: "true",
     deregistrationDelayMs: "250ms",
+    initialPolicies: "kuma",
+    meshRoutingResources: "true",
     logLevel: "debug",
     logFormat: "json",
   };

@@ -3,34 +3,55 @@
 import { generateKeyPairSync } from "node:crypto";
 import type { WriteResult } from "../actors/hub/messages.ts";
 import { UnavailableError } from "../core/errors.ts";
+import {
+  initialHostnameGenerators,
+  type InitialPolicies,
+  initialPoliciesOf,
+} from "../core/initial_resources.ts";
+import type { Draft } from "../core/resource.ts";
 import type { Op } from "../store/store.ts";
 import type { Parts } from "./run.ts";
+import type { ControlPlaneConfig } from "./settings.ts";
 
 const CLUSTER_ID = { type: "Config", mesh: "", name: "kuma-cluster-id" } as const;
-const DEFAULT_MESH = { type: "Mesh", mesh: "", name: "default" } as const;
+const DEFAULT_MESH = { type: "Mesh", mesh: "", name: "default", labels: {}, spec: {} };
 
 /**
- * A zone under a global gets all of this from there. The signing key is what a new mesh has in
+ * A zone under a global gets its meshes from there. The signing key is what a new mesh has in
  * Kuma: kuma@v2.13.10:pkg/defaults/mesh.
  */
 export async function ensureDefaults(
-  { config, store }: Parts,
+  parts: Parts,
   write: (ops: readonly Op[]) => Promise<WriteResult>,
 ): Promise<void> {
-  if (config.global !== null || store.get(CLUSTER_ID)) return;
-  const result = await write([
-    {
-      op: "put",
-      expected: 0,
-      resource: { ...CLUSTER_ID, labels: {}, spec: { config: crypto.randomUUID() } },
-    },
-    { op: "put", expected: 0, resource: { ...DEFAULT_MESH, labels: {}, spec: {} } },
-    { op: "put", expected: 0, resource: signingKey(DEFAULT_MESH.name) },
-  ]);
-  if (!result.ok) throw new UnavailableError(`The first mesh was not written: ${result.reason}`, 0);
+  const ops = [...firstResources(parts), ...missingGenerators(parts)];
+  if (ops.length === 0) return;
+  const result = await write(ops.map((resource) => ({ op: "put", expected: 0, resource })));
+  if (!result.ok) throw new UnavailableError(`The defaults were not written: ${result.reason}`, 0);
 }
 
-function signingKey(mesh: string) {
+export function newMeshOf(config: ControlPlaneConfig): InitialPolicies {
+  return { kuma: config.initialPolicies === "kuma", routing: config.meshRoutingResources };
+}
+
+function firstResources({ config, store }: Parts): readonly Draft[] {
+  if (config.global !== null || store.get(CLUSTER_ID)) return [];
+  return [
+    { ...CLUSTER_ID, labels: {}, spec: { config: crypto.randomUUID() } },
+    DEFAULT_MESH,
+    signingKey(DEFAULT_MESH.name),
+    ...initialPoliciesOf(DEFAULT_MESH, newMeshOf(config)),
+  ];
+}
+
+/** Kuma makes them anew at every start. */
+function missingGenerators({ config, store }: Parts): readonly Draft[] {
+  if (config.initialPolicies === "none") return [];
+  return initialHostnameGenerators(config.mode === "global" ? "global" : "zone")
+    .filter((generator) => !store.get(generator));
+}
+
+function signingKey(mesh: string): Draft {
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const pem = privateKey.export({ type: "pkcs1", format: "pem" }) as string;
   return {

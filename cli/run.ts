@@ -30,7 +30,7 @@ import { openKvStore } from "../store/io/deno_kv.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import type { Op, Store } from "../store/store.ts";
 import type { Configured } from "./config.ts";
-import { ensureDefaults } from "./defaults.ts";
+import { ensureDefaults, newMeshOf } from "./defaults.ts";
 import { everyKind } from "./kinds.ts";
 import { type Log, openLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
@@ -305,6 +305,7 @@ function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
       },
       vipPort: config.vipPort,
       version: VERSION,
+      newMesh: newMeshOf(config),
       config: config as unknown as JsonObject,
     },
     actors: () =>

@@ -35,6 +35,10 @@ export interface ControlPlaneConfig {
   /** Envoys read their tokens from a file for each connection, so that a new one needs no restart. */
   readonly reloadableTokens: boolean;
   readonly deregistrationDelayMs: number;
+  /** Whether a new mesh, and the control plane itself, begins with what Kuma's would. */
+  readonly initialPolicies: "kuma" | "none";
+  /** Whether a new mesh begins with the classic policies that allow and route everything. */
+  readonly meshRoutingResources: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: "logfmt" | "json";
 }
@@ -47,7 +51,14 @@ export interface Setting<Value = unknown> {
   /** Placeholder in the help; absent: a switch. */
   readonly argument?: string;
   /** Heading in the help. */
-  readonly group: "Identity" | "Storage" | "Listening" | "Names" | "Admission" | "Logging";
+  readonly group:
+    | "Identity"
+    | "Storage"
+    | "Listening"
+    | "Names"
+    | "Admission"
+    | "New meshes"
+    | "Logging";
   readonly help: string;
   readonly modes: readonly Mode[];
   /** As a user would write it; absent: none. */
@@ -210,6 +221,21 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
     modes: ZONES,
     fallback: "10s",
     parse: duration,
+  },
+  initialPolicies: {
+    argument: "WHOSE",
+    group: "New meshes",
+    help: "kuma puts the policies and host name generators there that Kuma does; none nothing",
+    modes: EVERY,
+    fallback: "none",
+    parse: oneOf(["kuma", "none"]),
+  },
+  meshRoutingResources: {
+    group: "New meshes",
+    help: "put a TrafficPermission and a TrafficRoute for everything into a new mesh",
+    modes: ["global", "standalone"],
+    fallback: "false",
+    parse: onOrOff,
   },
   logLevel: {
     argument: "LEVEL",
