@@ -210,6 +210,8 @@ function treeOf(parts: Parts): Tree {
         vipPort: config.vipPort,
         deregistrationDelayMs: config.deregistrationDelayMs,
       },
+      auth: config.dpAuth,
+      federated: config.global !== null,
     },
     dns: {},
     ...(config.global !== null && {

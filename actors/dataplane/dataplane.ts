@@ -199,6 +199,8 @@ export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
         return regenerate({ ...state, identityWaits: msg.reason }, state.revision, at);
       case "leave":
         return leave(state, msg, at);
+      case "barred":
+        return barred(state, msg, at);
       case "left":
         return left(state, msg.value, at);
       case "deregister_due":
@@ -601,6 +603,18 @@ function leave(
       reply: to,
     }),
   ]];
+}
+
+/** Without the grace of one that may come back. */
+function barred(
+  state: State,
+  msg: DataplaneMsg & { readonly tag: "barred" },
+  at: Context,
+): Turn<State> {
+  if (msg.stream !== state.stream?.id) return [state, [end(msg.stream, msg.code, msg.message)]];
+  const [alone, ended] = dropStream(state, msg, at);
+  const [next, effects] = deregister(alone, null, at);
+  return [next, [...ended, ...effects]];
 }
 
 /** `to` is told when it is durable. */

@@ -48,6 +48,13 @@ export type DataplaneMsg =
     readonly how: "drain" | "deregister";
     readonly reply: ReplyTo;
   }
+  /** Its token was revoked: it is nobody's endpoint from now on. */
+  | {
+    readonly tag: "barred";
+    readonly stream: string;
+    readonly code: number;
+    readonly message: string;
+  }
   /** The actor of a mesh has begun anew and knows no subscriber. */
   | { readonly tag: "mesh_started"; readonly mesh: string }
   | { readonly tag: "registered"; readonly ref: string; readonly value: WriteResult }
