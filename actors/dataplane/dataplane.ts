@@ -518,7 +518,7 @@ function generate(state: State, node: ProxyNode): Generation | Waiting {
   const { key, settings } = state.args;
   if (key.type === "ingress") {
     if (!state.ingress) return { waits: "its ZoneIngress is not stored yet", owed: false };
-    return generateIngress(state.ingress, state.views, { node });
+    return generateIngress(state.ingress, state.views, { node, admin: settings.admin });
   }
   const view = state.views.get(key.mesh);
   if (!view) return { waits: `mesh "${key.mesh}" is not here yet`, owed: false };
@@ -530,6 +530,7 @@ function generate(state: State, node: ProxyNode): Generation | Waiting {
     node,
     identity: view.mtls ? state.identity : null,
     vipPort: settings.vipPort,
+    admin: settings.admin,
   });
   return { snapshot, reads: new Map([[key.mesh, reads]]) };
 }

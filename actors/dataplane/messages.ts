@@ -1,5 +1,6 @@
 // Everything that may be said to the actor of one proxy.
 
+import type { AdminTls } from "../../core/envoy_admin.ts";
 import type { ProxyKey } from "../../core/proxy.ts";
 import type { Draft, JsonObject } from "../../core/resource.ts";
 import type { AdsRequest } from "../../xds/stream.ts";
@@ -78,6 +79,8 @@ export const REGISTERED_BY_PROXY = "proxy";
 export interface DataplaneSettings {
   readonly instanceId: string;
   readonly vipPort: number;
+  /** What Envoys' admin listeners present and trust; null: they have none. */
+  readonly admin: AdminTls | null;
   /** How long a proxy without a stream stays registered. */
   readonly deregistrationDelayMs: number;
 }

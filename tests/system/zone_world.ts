@@ -125,7 +125,7 @@ export class ZoneWorld implements Wire {
         proxies: {
           kinds,
           zone: ZONE,
-          settings: { instanceId: "cp-1", vipPort: VIP_PORT, deregistrationDelayMs },
+          settings: { instanceId: "cp-1", vipPort: VIP_PORT, admin: null, deregistrationDelayMs },
           auth: dpAuth,
           federated: false,
         },
