@@ -25,7 +25,7 @@ interface DpFlags {
   readonly proxyType: "dataplane" | "ingress";
   readonly dataplaneFile?: string;
   readonly dataplaneVar: readonly string[];
-  readonly dataplaneTokenFile?: string;
+  readonly tokenFile?: string;
   readonly drainTime: number;
   readonly xds: "delta" | "sotw";
   readonly bindOutbounds: boolean;
@@ -79,9 +79,9 @@ function runOptions(): Readonly<Record<string, readonly Option[]>> {
         .default("https://127.0.0.1:5678"),
       option("--ca-cert-file <file>", "root of the control plane's certificate", "CA_CERT_FILE"),
       option(
-        "--dataplane-token-file <file>",
-        "token that the control plane asks for",
-        "DATAPLANE_TOKEN_FILE",
+        "--token-file <file>",
+        "file with the token that the control plane asks for; may be replaced at any time",
+        "TOKEN_FILE",
       ),
     ],
     "Proxy": [
@@ -204,7 +204,7 @@ async function start(flags: DpFlags, { envoyArguments, io }: Starting): Promise<
       proxyType: flags.proxyType,
       dataplaneFile: flags.dataplaneFile,
       dataplaneVars: flags.dataplaneVar,
-      tokenFile: flags.dataplaneTokenFile ?? "",
+      tokenFile: flags.tokenFile ?? "",
       drainTimeSeconds: flags.drainTime,
       xds: flags.xds,
       bindOutbounds: flags.bindOutbounds,
@@ -229,12 +229,12 @@ async function start(flags: DpFlags, { envoyArguments, io }: Starting): Promise<
 }
 
 async function demandFilesOf(flags: DpFlags): Promise<void> {
-  const { workDir, cacheDir, dataplaneFile, caCertFile, dataplaneTokenFile } = flags;
+  const { workDir, cacheDir, dataplaneFile, caCertFile, tokenFile } = flags;
   const write = cacheDir === CACHE_DIR ? [workDir] : [workDir, cacheDir];
   demandFiles({ set: "dp", read: null, write });
   if (dataplaneFile && dataplaneFile !== "-") await demandNamed("--dataplane-file", dataplaneFile);
   if (caCertFile) await demandNamed("--ca-cert-file", caCertFile, CA_HINT);
-  if (dataplaneTokenFile) await demandNamed("--dataplane-token-file", dataplaneTokenFile);
+  if (tokenFile) await demandNamed("--token-file", tokenFile);
 }
 
 const CA_HINT = "a control plane makes it at its first start, as ca.crt in its data folder";

@@ -4,6 +4,7 @@ import type { JsonObject } from "../core/resource.ts";
 import type { Violation } from "../core/violation.ts";
 import { INSTANCE_KEY } from "./node.ts";
 import type { ProxyResource } from "./resource.ts";
+import { TOKEN_SECRET_FIELD } from "./token_secret.ts";
 
 export type Rendered =
   | { readonly ok: true; readonly text: string }
@@ -51,6 +52,8 @@ export interface DpIdentity {
   readonly bindOutbounds: boolean;
   readonly caCert: string;
   readonly token: string;
+  /** Where Envoy finds the token; "" without one. */
+  readonly tokenSecretPath: string;
   readonly workdir: string;
   readonly ursaVersion: string;
   readonly envoyVersion: string;
@@ -63,7 +66,7 @@ export function bootstrapRequest(dp: DpIdentity): JsonObject {
     name: dp.resource.name,
     proxyType: dp.proxyType,
     dataplaneResource: dp.resourceText,
-    ...(dp.token ? { dataplaneToken: dp.token } : {}),
+    ...(dp.token ? { dataplaneToken: dp.token, [TOKEN_SECRET_FIELD]: dp.tokenSecretPath } : {}),
     ...(dp.caCert ? { caCert: dp.caCert } : {}),
     version: {
       kumaDp: { version: dp.ursaVersion, gitTag: "", gitCommit: "", buildDate: "" },

@@ -70,6 +70,7 @@ Deno.test("bootstrapRequest() announces what this process can do", () => {
     bindOutbounds: true,
     caCert: "",
     token: "",
+    tokenSecretPath: "",
     workdir: "/w",
     ursaVersion: "0.1.0",
     envoyVersion: "abc/1.40.0/Clean/RELEASE/BoringSSL",

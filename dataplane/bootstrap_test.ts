@@ -282,3 +282,15 @@ Deno.test("handleBootstrap() answers any JSON", () => {
     (value) => ok(handleBootstrap(value, context).status >= 400),
   ));
 });
+
+Deno.test("a dp process that keeps the token in a file has Envoy read it there, and nowhere else", () => {
+  const made = bootstrapOf({
+    dataplaneResource: resource,
+    dataplaneToken: "head.claims.signature",
+    ursaTokenSecretPath: "/run/web-1/token.json",
+  });
+  const text = JSON.stringify(made);
+  ok(text.includes('"envoy.filters.http.credential_injector"'));
+  ok(text.includes('"pathConfigSource":{"path":"/run/web-1/token.json"}'));
+  ok(!text.includes("head.claims.signature"));
+});

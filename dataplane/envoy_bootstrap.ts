@@ -8,6 +8,7 @@ import { accessLogSocket } from "../core/sockets.ts";
 import { SERVICE_TAG } from "../core/tags.ts";
 import { tagSetsOf } from "../core/dataplane.ts";
 import type { ProxyResource } from "./resource.ts";
+import { TOKEN_SECRET_FIELD, tokenFilters } from "./token_secret.ts";
 
 export interface Bootstrapping {
   /** The body of POST /bootstrap. */
@@ -97,9 +98,14 @@ function readsToken({ request, reloadableTokens }: Bootstrapping): boolean {
   return reloadableTokens && text(request, "dataplaneTokenPath") !== "";
 }
 
+function tokenSecretPath({ request }: Bootstrapping): string {
+  return text(request, TOKEN_SECRET_FIELD);
+}
+
 function grpcService(made: Bootstrapping): JsonObject {
   if (readsToken(made)) return googleGrpc(made);
-  const token = text(made.request, "dataplaneToken");
+  // One that Envoy reads from a file of the dp process is not written down here as well.
+  const token = tokenSecretPath(made) === "" ? text(made.request, "dataplaneToken") : "";
   return {
     envoyGrpc: {
       clusterName: ADS_CLUSTER,
@@ -141,7 +147,11 @@ function googleGrpc({ request, host, port, caCert }: Bootstrapping): JsonObject 
 }
 
 /** What every cluster of the bootstrap has. */
-function http2Cluster(name: string, address: JsonObject): JsonObject {
+function http2Cluster(
+  name: string,
+  address: JsonObject,
+  filters: readonly JsonObject[] = [],
+): JsonObject {
   return {
     name,
     connectTimeout: "1s",
@@ -153,6 +163,7 @@ function http2Cluster(name: string, address: JsonObject): JsonObject {
       "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         explicitHttpConfig: { http2ProtocolOptions: {} },
+        ...(filters.length > 0 && { httpFilters: filters }),
       },
     },
     upstreamConnectionOptions: {
@@ -166,9 +177,12 @@ function accessLogSink(path: string): JsonObject {
   return { ...http2Cluster(ACCESS_LOG_SINK, { pipe: { path } }), type: "STATIC" };
 }
 
-function adsCluster({ host, port }: Bootstrapping): JsonObject {
+function adsCluster(made: Bootstrapping): JsonObject {
+  const { host, port } = made;
+  const path = tokenSecretPath(made);
+  const filters = path === "" ? [] : tokenFilters(path);
   return {
-    ...http2Cluster(ADS_CLUSTER, { socketAddress: { address: host, portValue: port } }),
+    ...http2Cluster(ADS_CLUSTER, { socketAddress: { address: host, portValue: port } }, filters),
     ...(isIpAddress(host)
       ? { type: "STATIC" }
       // Asking for IPv6 first would make `localhost` miss a control plane that listens on 127.0.0.1.

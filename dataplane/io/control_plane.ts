@@ -8,7 +8,11 @@ export interface HttpAnswer {
 }
 
 export interface ControlPlane {
-  post(path: string, body: unknown, signal?: AbortSignal): Promise<HttpAnswer>;
+  post(
+    path: string,
+    body: unknown,
+    options?: { readonly signal?: AbortSignal; readonly token?: string },
+  ): Promise<HttpAnswer>;
 }
 
 const answerBytesMax = 4 * 1024 * 1024;
@@ -19,7 +23,7 @@ const answerBytesMax = 4 * 1024 * 1024;
  */
 export function controlPlane(address: URL, caCert: string): ControlPlane {
   return {
-    post: (path, body, signal) =>
+    post: (path, body, { signal, token = "" } = {}) =>
       new Promise((done, fail) => {
         const text = JSON.stringify(body);
         const request = https.request({
@@ -33,6 +37,7 @@ export function controlPlane(address: URL, caCert: string): ControlPlane {
           headers: {
             "content-type": "application/json",
             accept: "application/json",
+            ...(token && { authorization: token }),
             "content-length": new TextEncoder().encode(text).length,
           },
           ...(caCert ? { ca: caCert } : {}),

@@ -7,6 +7,7 @@
 import { InvalidError } from "../../core/errors.ts";
 import type { JsonObject } from "../../core/resource.ts";
 import { Buffer } from "node:buffer";
+import { followToken, readToken } from "./token_file.ts";
 import {
   backoffMs,
   bootstrapRequest,
@@ -68,15 +69,17 @@ export interface DpIo {
 /** Runs until stopped; throws InvalidError or UnavailableError for what waiting cannot mend. */
 export async function runDp(options: DpOptions, io: DpIo): Promise<void> {
   const resource = await readResource(options);
+  // Said at once; later a file that is just being replaced is waited for.
+  await readToken(options.tokenFile);
   const caCert = options.caCertFile ? await Deno.readTextFile(options.caCertFile) : "";
-  const token = options.tokenFile ? (await Deno.readTextFile(options.tokenFile)).trim() : "";
   const cp = controlPlane(cpUrl(options.cpAddress), caCert);
   const log = (line: string) => io.log("info", line);
   const binary = options.binaryPath || await findEnvoy({ cacheDir: options.cacheDir, log });
   const adminPort = resource.spec.networking.admin?.port ?? freePort();
   const instance = crypto.randomUUID();
   const workdir = `${options.workDir}/${resource.name}-${instance.slice(0, 8)}`;
-  const request = bootstrapRequest({
+  const tokenSecretPath = `${workdir}/token.json`;
+  const identity = {
     proxyType: options.proxyType,
     resource,
     resourceText: renderProxyResource(resource, adminPort),
@@ -84,18 +87,28 @@ export async function runDp(options: DpOptions, io: DpIo): Promise<void> {
     xds: options.xds,
     bindOutbounds: options.bindOutbounds,
     caCert,
-    token,
+    tokenSecretPath,
     workdir,
     ursaVersion: io.version,
     envoyVersion: await envoyVersion(binary),
-  });
+  };
+  const request = async () =>
+    bootstrapRequest({ ...identity, token: await readToken(options.tokenFile) });
   const bootstrap = await untilBootstrapped(cp, { request, io });
   if (bootstrap === null) return;
   await Deno.mkdir(workdir, { recursive: true });
+  const over = new AbortController();
   try {
     const configPath = `${workdir}/bootstrap.yaml`;
     // It may hold a token.
     await Deno.writeTextFile(configPath, bootstrap, { mode: 0o600 });
+    if (options.tokenFile) {
+      await followToken(options.tokenFile, {
+        copy: tokenSecretPath,
+        stop: over.signal,
+        log: (level, message, reason) => io.log(level, message, reason ? { reason } : {}),
+      });
+    }
     const owner = {
       mesh: resource.mesh,
       name: resource.name,
@@ -104,6 +117,7 @@ export async function runDp(options: DpOptions, io: DpIo): Promise<void> {
     };
     await serve({ options, io, cp, owner, adminPort, configPath, binary });
   } finally {
+    over.abort();
     await Deno.remove(workdir, { recursive: true });
   }
 }
@@ -135,7 +149,7 @@ function cpUrl(address: string): URL {
 /** Asks until there is an answer to start with; null when stopped before. */
 async function untilBootstrapped(
   cp: ControlPlane,
-  { request, io }: { readonly request: JsonObject; readonly io: DpIo },
+  { request, io }: { readonly request: () => Promise<JsonObject>; readonly io: DpIo },
 ): Promise<string | null> {
   let said = "";
   for (let attempt = 0; !io.stop.aborted; attempt++) {
@@ -156,10 +170,10 @@ async function untilBootstrapped(
 
 async function askOnce(
   cp: ControlPlane,
-  { request, stop }: { readonly request: JsonObject; readonly stop: AbortSignal },
+  { request, stop }: { readonly request: () => Promise<JsonObject>; readonly stop: AbortSignal },
 ): Promise<BootstrapStep> {
   try {
-    const { status, body } = await cp.post("/bootstrap", request, stop);
+    const { status, body } = await cp.post("/bootstrap", await request(), { signal: stop });
     return readBootstrapAnswer(status, body);
   } catch (error) {
     return { step: "wait", reason: (error as Error).message };
@@ -244,10 +258,11 @@ async function leave(
 }
 
 /** An unreachable control plane finds out by the closed stream; leaving goes on. */
-async function tell({ cp, io, owner }: Serving, path: string): Promise<void> {
+async function tell({ cp, io, owner, options }: Serving, path: string): Promise<void> {
   try {
     const signal = AbortSignal.any([AbortSignal.timeout(5_000), io.stopNow]);
-    const { status, body } = await cp.post(path, owner, signal);
+    const token = await readToken(options.tokenFile);
+    const { status, body } = await cp.post(path, owner, { signal, token });
     if (status !== 200) io.log("warn", "The control plane refuses", { path, status, body });
   } catch (error) {
     io.log("warn", "The control plane cannot be told", { path, error: (error as Error).message });
