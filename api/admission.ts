@@ -61,7 +61,6 @@ export function admit(
   if (!canonical.ok) return canonical;
   const labels = computedLabels(kind, key, {
     labels: (body["labels"] ?? {}) as Labels,
-    spec: canonical.spec,
     control,
   });
   const draft = { ...key, labels, spec: canonical.spec };

@@ -9,11 +9,16 @@ const SIZE_DEFAULT = 100;
 const SIZE_MAX = 1000;
 const TITLE = "Could not retrieve resources";
 
-/** What a list's query asks for, understood. */
-export interface ListQuery {
-  readonly keep: (resource: Resource) => boolean;
+/** Which part of a list is asked for. */
+export interface Page {
+  /** 0: all of it. */
   readonly size: number;
   readonly offset: number;
+}
+
+/** What a list's query asks for, understood. */
+export interface ListQuery extends Page {
+  readonly keep: (resource: Resource) => boolean;
 }
 
 /** `route` stands before the names of wrong filters. */
@@ -22,11 +27,22 @@ export function readListQuery(
   kind: ResourceDescriptor,
   route: string,
 ): ListQuery | ApiAnswer {
+  const page = readPage(query, TITLE);
+  if ("status" in page) return page;
+  const { keep, violations } = readFilters(query, kind);
+  if (violations.length === 0) return { keep, ...page };
+  return invalid(
+    TITLE,
+    violations.map(({ path, message }) => ({ path: `${route}.${path}`, message })),
+  );
+}
+
+export function readPage(query: URLSearchParams, title: string): Page | ApiAnswer {
   const size = readSize(query.get("size"));
   if (size === undefined) {
     return problem({
       status: 400,
-      title: TITLE,
+      title,
       detail: "Invalid page size",
       violations: [{ path: "size", message: `must be a number from 0 to ${SIZE_MAX}` }],
     });
@@ -34,14 +50,9 @@ export function readListQuery(
   const offset = readNumber(query.get("offset") || "0");
   if (offset === undefined) {
     const detail = `invalid offset: "${query.get("offset")}" is not a number`;
-    return problem({ status: 400, title: TITLE, detail });
+    return problem({ status: 400, title, detail });
   }
-  const { keep, violations } = readFilters(query, kind);
-  if (violations.length === 0) return { keep, size, offset };
-  return invalid(
-    TITLE,
-    violations.map(({ path, message }) => ({ path: `${route}.${path}`, message })),
-  );
+  return { size, offset };
 }
 
 /** One page of `resources`, which are in order already. */
@@ -53,14 +64,24 @@ export function listPage(
     readonly render: (resource: Resource) => JsonObject;
   },
 ): ApiAnswer {
-  const { keep, size, offset } = query;
-  const matching = resources.filter(keep);
-  const end = size === 0 ? matching.length : offset + size;
-  return json({
-    total: matching.length,
-    items: matching.slice(offset, end).map(render),
-    next: end < matching.length ? nextUrl(request.url, end) : null,
-  });
+  return json(cut(resources.filter(query.keep), { request, page: query, render }));
+}
+
+/** The envelope of one page. */
+export function cut<Item>(
+  items: readonly Item[],
+  { request, page: { size, offset }, render }: {
+    readonly request: ApiRequest;
+    readonly page: Page;
+    readonly render: (item: Item) => JsonObject;
+  },
+): JsonObject {
+  const end = size === 0 ? items.length : offset + size;
+  return {
+    total: items.length,
+    items: items.slice(offset, end).map(render),
+    next: end < items.length ? nextUrl(request.url, end) : null,
+  };
 }
 
 /** 0 means everything on one page: seen with Kuma 2.13.10. */
@@ -112,7 +133,23 @@ function readFilters(
       violations.push({ path: "gateway", message });
     }
   }
+  const types = readServiceTypes(query);
+  if (kind.name === "ServiceInsight" && types.length > 0) {
+    const message = `must be of ${SERVICE_TYPES.join(", ")}`;
+    if (!types.every((type) => SERVICE_TYPES.includes(type))) {
+      violations.push({ path: "type", message });
+    }
+    tests.push(({ spec }) => types.includes(String(spec["serviceType"] ?? "internal")));
+  }
   return { keep: (resource) => tests.every((test) => test(resource)), violations };
+}
+
+const SERVICE_TYPES = ["internal", "external", "gateway_delegated", "gateway_builtin"];
+
+/** From `type=internal,external`. */
+function readServiceTypes(query: URLSearchParams): readonly string[] {
+  const given = query.get("type") ?? "";
+  return given === "" ? [] : given.split(",").map((type) => type.trim().toLowerCase());
 }
 
 const GATEWAY_TESTS: ReadonlyMap<string, Keep> = new Map([

@@ -10,6 +10,8 @@ import type { Op } from "../store/store.ts";
 import type { ApiAnswer, ApiOutcome, ApiRequest } from "./exchange.ts";
 import type { ApiPorts, ControlPlane } from "./ports.ts";
 import { handle } from "./router.ts";
+import { inspect } from "../xds/inspect/inspection.ts";
+import { meshViews } from "../cli/mesh_views.ts";
 
 export const NOW_MS = Date.parse("2026-11-22T12:00:00Z");
 
@@ -85,13 +87,17 @@ class Receipts extends Map<number, Receipt> {
   }
 }
 
-export function testPlane(control: Partial<ControlPlane> = {}): TestPlane {
+export function testPlane(
+  control: Partial<ControlPlane> = {},
+  kinds = new KindTable(TEST_KINDS),
+): TestPlane {
   const store = openMemoryStore();
   const receipts = new Receipts();
   const counted: string[] = [];
   const ports: ApiPorts = {
-    kinds: new KindTable(TEST_KINDS),
+    kinds,
     resources: store,
+    inspection: inspect(meshViews({ store, kinds, zone: control.zone ?? "" }), kinds),
     awaitReceipt: (revision, until) => receipts.settled(revision, until),
     control: {
       mode: "standalone",

@@ -1,6 +1,7 @@
 // What the REST API needs of the control plane around it.
 
 import type { EnvoyAdmin } from "../core/envoy_admin.ts";
+import type { Inspection } from "../core/inspection.ts";
 import type { KindTable } from "../core/kind_table.ts";
 import type { InitialPolicies } from "../core/initial_resources.ts";
 import type { Receipt } from "../core/receipt.ts";
@@ -15,7 +16,7 @@ export interface ResourceView {
   list(type: string, mesh?: string): readonly Resource[];
 }
 
-export type Kinds = Pick<KindTable, "all" | "byPlural">;
+export type Kinds = Pick<KindTable, "all" | "byName" | "byPlural">;
 
 export type ControlPlaneMode = "global" | "remote" | "standalone";
 
@@ -53,6 +54,8 @@ export interface ApiView {
   readonly kinds: Kinds;
   readonly resources: ResourceView;
   readonly control: ControlPlane;
+  /** Of the state that `resources` shows. */
+  readonly inspection: Inspection;
   actors(): readonly ActorInfo[];
   /** Prometheus text format. */
   metrics(): string;

@@ -33,6 +33,17 @@ export function renderOverview(
   };
 }
 
+/** All of a resource but its contents, as lists of what matched have it. */
+export function renderReference(resource: Resource, kind: ResourceDescriptor): JsonObject {
+  const kri = kriOf(resource, kind);
+  return { ...renderMeta(resource, kind, kind.name), ...(kri && { kri }) };
+}
+
+/** What newer answers call a resource's meta. kuma@v2.13.10:pkg/api-server/oapi-helpers. */
+export function renderIdentity({ type, mesh, name, labels }: Resource): JsonObject {
+  return { type, mesh, name, labels };
+}
+
 /** `kri_{short}_{mesh}_{zone}_{namespace}_{name}_{section}`; undefined for kinds without a short name. */
 export function kriOf(resource: Resource, kind: ResourceDescriptor): string | undefined {
   if (!kind.shortName) return undefined;

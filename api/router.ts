@@ -5,6 +5,7 @@ import { answer, type ApiOutcome, type ApiRequest } from "./exchange.ts";
 import { ENVOY_ADMIN_ROUTES } from "./envoy_admin.ts";
 import { withInsights } from "./insights/computed.ts";
 import { INSIGHT_ROUTES } from "./insights/routes.ts";
+import { INSPECT_ROUTES } from "./inspect/routes.ts";
 import { KRI_ROUTES } from "./kri.ts";
 import type { ApiView } from "./ports.ts";
 import { NOT_ACCEPTABLE, PAGE_NOT_FOUND, wrongMethod } from "./problem.ts";
@@ -30,6 +31,7 @@ const ROUTES = new RouteTable([
   ...CONTROL_PLANE_ROUTES,
   ...ENVOY_ADMIN_ROUTES,
   ...INSIGHT_ROUTES,
+  ...INSPECT_ROUTES,
   ...KRI_ROUTES,
 ]);
 

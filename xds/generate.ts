@@ -1,10 +1,9 @@
 // From a view to what one proxy is told: draft, policies, Envoy resources.
 
 import { assert } from "../core/assert.ts";
-import { tagSetsOf } from "../core/dataplane.ts";
-import { type MeshView, readingView, type ViewKey } from "../core/mesh_view.ts";
+import { type DataplaneSpec, tagSetsOf } from "../core/dataplane.ts";
+import { type MeshView, readingView, type ViewKey, type ViewReader } from "../core/mesh_view.ts";
 import type { ProxyDraft } from "../core/proxy_draft.ts";
-import type { AdminTls } from "../core/envoy_admin.ts";
 import type { IdentityMaterial, ProxyNode } from "../core/proxy.ts";
 import { POLICIES } from "../policies/registry.gen.ts";
 import { addAdmin } from "./admin.ts";
@@ -14,7 +13,12 @@ import { addInbounds, draftInbounds } from "./inbound.ts";
 import { addOutbounds, explicitOutbounds } from "./outbound.ts";
 import { encodeResource, Memo, SnapshotBuilder } from "./resources.ts";
 import { type EncodedResource, type Snapshot, TYPES } from "./snapshot.ts";
-import { addPassthrough, transparencyOf, virtualOutbounds } from "./transparent.ts";
+import {
+  addPassthrough,
+  type Transparency,
+  transparencyOf,
+  virtualOutbounds,
+} from "./transparent.ts";
 
 export { generateIngress } from "./ingress.ts";
 
@@ -35,11 +39,10 @@ export const VIP_PORT = 80;
 export function generateDataplane(
   whole: MeshView,
   name: string,
-  { node, identity, vipPort = VIP_PORT, admin = null }: {
+  { node, identity, vipPort = VIP_PORT }: {
     readonly node: ProxyNode;
     readonly identity: IdentityMaterial | null;
     readonly vipPort?: number;
-    readonly admin?: AdminTls | null;
   },
 ): Generated {
   const reads = new Set<ViewKey>();
@@ -49,27 +52,10 @@ export function generateDataplane(
   const mtls = view.mtls() !== null;
   assert(!mtls || identity, `dataplane ${name} has no identity yet in mesh ${view.mesh}`);
   const { spec } = dataplane;
-  const transparency = transparencyOf(spec, node);
-  const tagSets = tagSetsOf(spec);
-  const draft: ProxyDraft = {
-    mesh: view.mesh,
-    tagSets,
-    inbounds: spec.networking.gateway ? [] : draftInbounds(spec),
-    outbounds: [
-      ...explicitOutbounds(spec, view),
-      ...virtualOutbounds(view, { spec, transparency, vipPort }),
-    ],
-  };
-  for (const { resource, apply } of POLICIES) apply(draft, view.policies(resource.name));
-
+  const { draft, transparency } = draftDataplane(view, spec, { node, vipPort });
   const snapshot = new SnapshotBuilder();
   const { redirection } = transparency;
-  addAdmin(snapshot, {
-    node,
-    address: spec.networking.address,
-    taken: [...draft.inbounds, ...draft.outbounds],
-    tls: admin,
-  });
+  addAdmin(snapshot, { node, address: spec.networking.address });
   if (redirection) {
     const passthrough = view.spec().networking?.outbound?.passthrough ?? true;
     addPassthrough(snapshot, { redirection, inbounds: draft.inbounds, node, passthrough, mtls });
@@ -81,10 +67,30 @@ export function generateDataplane(
     node,
     redirected: redirection !== null,
   });
-  const senderTags = serializeTags(tagSets);
+  const senderTags = serializeTags(draft.tagSets);
   addOutbounds(snapshot, draft.outbounds, { view, ipv6: node.ipv6Enabled, senderTags });
   if (mtls && identity) addSecrets(snapshot, view.mesh, identity);
   return { snapshot: snapshot.build(), reads };
+}
+
+/** What a proxy listens on and where that leads, after every policy had its say. */
+export function draftDataplane(
+  view: ViewReader,
+  spec: DataplaneSpec,
+  { node, vipPort = VIP_PORT }: { readonly node: ProxyNode; readonly vipPort?: number },
+): { readonly draft: ProxyDraft; readonly transparency: Transparency } {
+  const transparency = transparencyOf(spec, node);
+  const draft: ProxyDraft = {
+    mesh: view.mesh,
+    tagSets: tagSetsOf(spec),
+    inbounds: spec.networking.gateway ? [] : draftInbounds(spec),
+    outbounds: [
+      ...explicitOutbounds(spec, view),
+      ...virtualOutbounds(view, { spec, transparency, vipPort }),
+    ],
+  };
+  for (const { resource, apply } of POLICIES) apply(draft, view.policies(resource.name));
+  return { draft, transparency };
 }
 
 /** Key material is encoded once for each certificate, and gone with it. */

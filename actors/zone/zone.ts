@@ -267,7 +267,7 @@ function openDown(
   return {
     stream,
     peer: caller.peer,
-    authorized: caller.authorization.length === 1,
+    authorized: caller.authorized,
     openedAtMs: at.nowMs,
     sender: openSender(),
     book: openBook(),

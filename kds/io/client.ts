@@ -39,7 +39,6 @@ import {
   type ZoneReport,
 } from "../wire.ts";
 import {
-  AUTHORIZATION,
   CLIENT_ID,
   CLIENT_KEEPALIVE_MS,
   fromBuffer,
@@ -54,13 +53,8 @@ import {
 export interface KdsClientOptions {
   /** `grpcs://HOST:PORT`, or `grpc://HOST:PORT` for plaintext. */
   readonly url: string;
-  /**
-   * PEM of the root, which may be global's own certificate; null: the system's roots. A function is
-   * asked until it has an answer.
-   */
-  readonly ca: string | null | (() => Promise<string | null>);
-  /** What this zone shows to prove its name; read anew for each connection. */
-  readonly token?: () => Promise<string | null>;
+  /** PEM of the root, which may be global's own certificate; null: the system's roots. */
+  readonly ca: string | null;
   /** For the relay: a path in a folder that only this user may enter, at most 100 bytes long. */
   readonly socketPath: string;
   readonly version: string;
@@ -121,8 +115,6 @@ class Link {
   readonly #options: KdsClientOptions;
   readonly #target: Target;
   #relay: Promise<GuardedRelay> | null = null;
-  /** Known once the relay has begun. */
-  #ca: string | null = null;
   #connection: Connection | null = null;
   #closed = false;
 
@@ -166,9 +158,7 @@ class Link {
 
   async #connect(id: string, zone: string): Promise<void> {
     let client: Client;
-    let metadata: Metadata;
     try {
-      metadata = await this.#metadata(zone);
       client = await this.#dial();
     } catch (error) {
       return this.#tell({ tag: "disconnected", connection: id, reason: messageOf(error) });
@@ -187,13 +177,13 @@ class Link {
     client.waitForReady(Date.now() + CONNECT_MS_MAX, (error) => {
       if (connection.over) return;
       if (error) return this.#lost(connection, error.message);
-      this.#open(connection, metadata);
+      this.#open(connection, zone);
     });
   }
 
-  #open(connection: Connection, metadata: Metadata): void {
+  #open(connection: Connection, zone: string): void {
     for (const kind of ["global_to_zone", "zone_to_global"] as const) {
-      const call = this.#call(connection, { metadata, kind });
+      const call = this.#call(connection, { zone, kind });
       connection.sync.set(kind, call);
       call.on("data", (bytes: Buffer) => this.#received(connection, kind, bytes));
       // However it ends, also without an error, this side must start over.
@@ -202,14 +192,15 @@ class Link {
         ({ code, details }: StatusObject) => this.#lost(connection, `${status[code]}: ${details}`),
       );
     }
-    for (const kind of ADMIN_KINDS) this.#openAdmin(connection, metadata, kind);
+    for (const kind of ADMIN_KINDS) this.#openAdmin(connection, zone, kind);
     this.#tell({ tag: "connected", connection: connection.id });
   }
 
   #call(
     { client, calls }: Connection,
-    { metadata, kind }: { readonly metadata: Metadata; readonly kind: StreamKind },
+    { zone, kind }: { readonly zone: string; readonly kind: StreamKind },
   ): Call {
+    const metadata = metadataFor(zone, this.#options.version);
     const call: Call = client.makeBidiStreamRequest(STREAM_PATHS[kind], asIs, asIs, metadata);
     calls.add(call);
     // The status, which comes too, says the same.
@@ -218,15 +209,15 @@ class Link {
     return call;
   }
 
-  #openAdmin(connection: Connection, metadata: Metadata, kind: AdminKind): void {
-    const call = this.#call(connection, { metadata, kind });
+  #openAdmin(connection: Connection, zone: string, kind: AdminKind): void {
+    const call = this.#call(connection, { zone, kind });
     call.on("data", (bytes: Buffer) => void this.#answer(call, kind, bytes));
     call.on("status", ({ code }: StatusObject) => {
       // An older global, which has no such question.
       if (connection.over || code === status.UNIMPLEMENTED) return;
       const again = setTimeout(() => {
         connection.reopening.delete(again);
-        if (!connection.over) this.#openAdmin(connection, metadata, kind);
+        if (!connection.over) this.#openAdmin(connection, zone, kind);
       }, REOPEN_MS);
       connection.reopening.add(again);
     });
@@ -289,13 +280,12 @@ class Link {
         ...(error !== undefined && { error }),
       });
     let client: Client;
-    let metadata: Metadata;
     try {
-      metadata = await this.#metadata(zone, reports);
       client = await this.#dial();
     } catch (error) {
       return answered(0, messageOf(error));
     }
+    const metadata = metadataFor(zone, this.#options.version, reports);
     client.makeUnaryRequest(HEALTH_PATH, asIs, asIs, toBuffer(new Uint8Array()), metadata, {
       deadline: Date.now() + HEALTH_MS_MAX,
     }, (error: ServiceError | null, bytes?: Buffer) => {
@@ -303,11 +293,6 @@ class Link {
       if (error || !bytes) return answered(0, error?.message ?? "no answer");
       answered(intervalOf(bytes));
     });
-  }
-
-  async #metadata(zone: string, reports: readonly ZoneReport[] = []): Promise<Metadata> {
-    const { version, token } = this.#options;
-    return metadataFor({ zone, version, reports, token: await token?.() ?? null });
   }
 
   async #dial(): Promise<Client> {
@@ -329,15 +314,16 @@ class Link {
     });
   }
 
-  async #startRelay(): Promise<GuardedRelay> {
-    const { socketPath, onBreach, ca } = this.#options;
+  #startRelay(): Promise<GuardedRelay> {
+    const { socketPath, onBreach } = this.#options;
     if (new TextEncoder().encode(socketPath).length > SOCKET_PATH_BYTES_MAX) {
-      throw new InvalidError(`Cannot listen on ${socketPath}: longer than a socket's path may be`);
+      return Promise.reject(
+        new InvalidError(`Cannot listen on ${socketPath}: longer than a socket's path may be`),
+      );
     }
-    this.#ca = typeof ca === "function" ? await ca() : ca;
     // One of an earlier process that had no time to clean up.
     rmSync(socketPath, { force: true });
-    return await startGuardedRelay({
+    return startGuardedRelay({
       socketPath,
       connect: () => this.#dialGlobal(),
       onBreach: (breach) => onBreach?.(breach),
@@ -351,7 +337,7 @@ class Link {
 
   #dialGlobal() {
     const { host, port, secure } = this.#target;
-    const ca = this.#ca;
+    const { ca } = this.#options;
     const socket = secure
       ? connectTls({
         host,
@@ -374,14 +360,12 @@ class Link {
   }
 }
 
-function metadataFor({ zone, version, reports, token }: {
-  readonly zone: string;
-  readonly version: string;
-  readonly reports: readonly ZoneReport[];
-  readonly token: string | null;
-}): Metadata {
+function metadataFor(
+  zone: string,
+  version: string,
+  reports: readonly ZoneReport[] = [],
+): Metadata {
   const metadata = new Metadata();
-  if (token !== null) metadata.set(AUTHORIZATION, `Bearer ${token}`);
   metadata.set(CLIENT_ID, zone);
   metadata.set("kds-version", "v3");
   metadata.set("version", version);

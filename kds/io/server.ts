@@ -28,7 +28,6 @@ import {
   type StreamKind,
 } from "../wire.ts";
 import {
-  AUTHORIZATION,
   CLIENT_ID,
   fromBuffer,
   HEALTH_PATH,
@@ -370,7 +369,7 @@ function callerOf(call: Call): CallerInfo {
     features: metadata.get("features").flatMap((value) => String(value).split(/,\s*/)),
     version: textOf(metadata, "version"),
     peer: call.getPeer(),
-    authorization: metadata.get(AUTHORIZATION).map(String),
+    authorized: metadata.get("authorization").length === 1,
   };
 }
 

@@ -1,4 +1,4 @@
-// Which resource of a connection policy wins. kuma@v2.13.10:pkg/core/policy (connection matchers).
+// Which resource of a policy that selects by tags wins. kuma@v2.13.10:pkg/core/policy.
 
 import { compareText, type Resource } from "../../core/resource.ts";
 import {
@@ -18,6 +18,42 @@ export interface Selector {
 export interface ConnectionSpec {
   readonly sources: readonly Selector[];
   readonly destinations: readonly Selector[];
+}
+
+export interface SelectorSpec {
+  readonly selectors: readonly Selector[];
+}
+
+/** The resource that selects a whole proxy most specifically. */
+export function matchDataplane<Spec extends SelectorSpec>(
+  resources: readonly Resource<Spec>[],
+  tagSets: readonly Tags[],
+): Resource<Spec> | undefined {
+  return best(resources, ({ selectors }) => bestRank(selectors, tagSets));
+}
+
+/** Every resource with a destination that matches, those with the most specific source first. */
+export function matchEveryInbound<Spec extends ConnectionSpec>(
+  resources: readonly Resource<Spec>[],
+  tags: Tags,
+): readonly Resource<Spec>[] {
+  return resources
+    .filter(({ spec: { destinations } }) => bestRank(destinations, [tags]))
+    .sort((a, b) => compareRanks(firstRank(b), firstRank(a)) || compareText(a.name, b.name));
+}
+
+function firstRank({ spec: { sources: [first] } }: Resource<ConnectionSpec>): Rank {
+  return rankOf(first?.match ?? {});
+}
+
+/** Whether any selector of the resource, of whatever side, is for one of these tag sets. */
+export function concernsTags(
+  { spec: { sources = [], destinations = [], selectors = [] } }: Resource<
+    Partial<ConnectionSpec & SelectorSpec>
+  >,
+  tagSets: readonly Tags[],
+): boolean {
+  return bestRank([...sources, ...destinations, ...selectors], tagSets) !== undefined;
 }
 
 /** The resource with the most specific destination; a tie goes to the newest, then the first name. */

@@ -49,8 +49,6 @@ export interface WorldOptions {
   /** How long an ended proxy waits before it dials again. */
   readonly redialMs?: number;
   readonly vipGraceMs?: number;
-  /** Default none. */
-  readonly dpAuth?: "token" | "none";
 }
 
 export class ZoneWorld implements Wire {
@@ -84,13 +82,7 @@ export class ZoneWorld implements Wire {
   #serial = 0;
 
   constructor(
-    {
-      seed,
-      deregistrationDelayMs = 10_000,
-      redialMs = 1_000,
-      vipGraceMs = 60_000,
-      dpAuth = "none",
-    }: WorldOptions,
+    { seed, deregistrationDelayMs = 10_000, redialMs = 1_000, vipGraceMs = 60_000 }: WorldOptions,
   ) {
     this.random = seededRandom(seed);
     this.#redialMs = redialMs;
@@ -125,9 +117,7 @@ export class ZoneWorld implements Wire {
         proxies: {
           kinds,
           zone: ZONE,
-          settings: { instanceId: "cp-1", vipPort: VIP_PORT, admin: null, deregistrationDelayMs },
-          auth: dpAuth,
-          federated: false,
+          settings: { instanceId: "cp-1", vipPort: VIP_PORT, deregistrationDelayMs },
         },
         dns: {},
       }),
@@ -162,17 +152,10 @@ export class ZoneWorld implements Wire {
     return () => this.#answers.get(ref) as T | undefined;
   }
 
-  leave(
-    proxy: ProxyKey,
-    how: "drain" | "deregister",
-    { instance = "", credential = null }: {
-      readonly instance?: string;
-      readonly credential?: string | null;
-    } = {},
-  ): () => unknown {
+  leave(proxy: ProxyKey, how: "drain" | "deregister", instance = ""): () => unknown {
     return this.ask(
       PROXIES,
-      (reply): ProxiesMsg => ({ tag: "leave", proxy, how, instance, credential, reply }),
+      (reply): ProxiesMsg => ({ tag: "leave", proxy, how, instance, reply }),
     );
   }
 
@@ -320,10 +303,9 @@ export class ZoneWorld implements Wire {
       if (owner === envoy) this.#silent.set(old, this.nowMs + KEEPALIVE_MS);
     }
     this.#streams.set(stream, envoy);
-    const { token: credential } = envoy;
     this.#later(
       `up ${stream}`,
-      () => this.#tell({ tag: "stream_opened", stream, node, dialect, request, credential }),
+      () => this.#tell({ tag: "stream_opened", stream, node, dialect, request }),
     );
   }
 

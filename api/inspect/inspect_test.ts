@@ -1,0 +1,214 @@
+import assert from "node:assert/strict";
+import { everyKind } from "../../cli/kinds.ts";
+import type { Json, JsonObject } from "../../core/resource.ts";
+import { type TestPlane, testPlane } from "../plane_test.ts";
+import { MESH, RESOURCES } from "./inspected_mesh_test.ts";
+
+/** What the real kuma-cp says of the same mesh is compared in tests/interop/inspect_test.ts. */
+async function plane(): Promise<TestPlane> {
+  const kinds = everyKind();
+  const plane = testPlane({ zone: "z" }, kinds);
+  for (const resource of RESOURCES) {
+    const { type, name } = resource as { type: string; name: string };
+    const path = type === "Mesh"
+      ? `/meshes/${name}`
+      : `/meshes/${MESH}/${kinds.byName(type)?.plural}/${name}`;
+    const { status, text } = await plane.call("PUT", path, {
+      body: resource,
+      headers: { "content-type": "application/json" },
+    });
+    assert.equal(status, 201, `${path}: ${text}`);
+  }
+  return plane;
+}
+
+const world = await plane();
+
+async function get(path: string) {
+  const { status, json } = await world.call("GET", `/meshes/${MESH}/${path}`);
+  assert.equal(status, 200, `${path}: ${JSON.stringify(json)}`);
+  return json;
+}
+
+/** `inbound 10.0.0.1:8080:18080 web` */
+function partText({ type, name, service }: JsonObject): string {
+  return [type, name, service].filter((word) => word !== undefined).join(" ");
+}
+
+/** `Timeout all; MeshTimeout all, web` */
+function policiesText(matched: JsonObject): string {
+  return Object.entries(matched).sort(([a], [b]) => a < b ? -1 : 1)
+    .map(([type, policies]) => `${type} ${names(policies)}`).join("; ");
+}
+
+function names(list: Json | undefined): string {
+  return (list as readonly JsonObject[]).map(({ name }) => name).join(", ");
+}
+
+const PARTS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  "web-1": {
+    "dataplane": "MeshHTTPRoute api-canary; MeshMetric all, web; " +
+      "MeshTimeout all, admin, to-api, web, route; ProxyTemplate all; TrafficTrace web",
+    "inbound 10.0.0.1:8080:18080 web": "FaultInjection any; TrafficPermission all",
+    "inbound 10.0.0.1:8081:18081 admin": "TrafficPermission all",
+    "outbound 127.0.0.1:10001 api": "RateLimit api; Timeout all; TrafficRoute web-to-api",
+    "outbound 127.0.0.1:10002 db": "Timeout all; TrafficRoute all",
+    "service api api": "HealthCheck to-api; Retry from-web; TrafficLog all",
+    "service db db": "CircuitBreaker to-db; Retry from-web; TrafficLog all",
+    "service pass_through pass_through": "TrafficLog all",
+  },
+  "api-1": {
+    "dataplane": "MeshMetric all; MeshTimeout all, to-api; MeshTrafficPermission web; " +
+      "ProxyTemplate all",
+    "inbound 10.0.0.2:8080:18080 api": "FaultInjection api, any; RateLimit api; " +
+      "TrafficPermission web-to-api",
+    "outbound 127.0.0.1:10001 db": "Timeout all; TrafficRoute all",
+    "service db db": "CircuitBreaker to-db; TrafficLog all",
+    "service pass_through pass_through": "TrafficLog all",
+  },
+  "edge": {
+    "dataplane": "MeshMetric all; MeshTimeout gateways, all; ProxyTemplate all",
+    "outbound 127.0.0.1:10001 web": "Timeout all; TrafficRoute all",
+    "service pass_through pass_through": "TrafficLog all",
+    "service web web": "TrafficLog all",
+  },
+};
+
+for (const [name, parts] of Object.entries(PARTS)) {
+  Deno.test(`/dataplanes/${name}/policies has the policies of each part`, async () => {
+    const { kind, items, total } = await get(`dataplanes/${name}/policies`);
+    assert.deepEqual([kind, total], ["SidecarDataplane", items.length]);
+    const found = items.map((item: JsonObject) => [
+      partText(item),
+      policiesText(item["matchedPolicies"] as JsonObject),
+    ]);
+    assert.deepEqual(found, Object.entries(parts));
+  });
+}
+
+Deno.test("matched policies are told with their meta", async () => {
+  const { items } = await get("dataplanes/web-1/policies");
+  const [timeout] = items[0].matchedPolicies.MeshTimeout;
+  assert.deepEqual(timeout, {
+    type: "MeshTimeout",
+    mesh: MESH,
+    name: "all",
+    creationTime: "2026-11-22T12:00:00.000Z",
+    modificationTime: "2026-11-22T12:00:00.000Z",
+    labels: timeout.labels,
+    kri: "kri_mt_shop_z__all_",
+  });
+});
+
+const ATTACHED: Readonly<Record<string, readonly string[]>> = {
+  "traffic-permissions/all": [
+    "db-1: inbound 10.0.0.3:5432:15432 db",
+    "web-1: inbound 10.0.0.1:8080:18080 web, inbound 10.0.0.1:8081:18081 admin",
+  ],
+  "traffic-routes/web-to-api": ["web-1: outbound 127.0.0.1:10001 api"],
+  "rate-limits/api": [
+    "api-1: inbound 10.0.0.2:8080:18080 api",
+    "web-1: outbound 127.0.0.1:10001 api",
+  ],
+  "retries/from-web": ["web-1: service api api, service db db"],
+  "traffic-traces/web": ["web-1: dataplane"],
+  "meshtimeouts/to-api": ["api-1: dataplane", "web-1: dataplane"],
+  "meshtimeouts/shadow": [],
+  "meshtimeouts/nobody": [],
+};
+
+for (const [path, expected] of Object.entries(ATTACHED)) {
+  Deno.test(`/${path}/dataplanes has the proxies where it won`, async () => {
+    const { items, total } = await get(`${path}/dataplanes`);
+    assert.equal(total, items.length);
+    const found = items.map(({ dataplane, attachments }: Record<string, JsonObject[]>) =>
+      `${(dataplane as unknown as JsonObject)["name"]}: ${attachments?.map(partText).join(", ")}`
+    );
+    assert.deepEqual(found, expected);
+  });
+}
+
+const SELECTED: Readonly<Record<string, string>> = {
+  "traffic-permissions/web-to-api": "api-1, web-1",
+  "traffic-traces/web": "web-1",
+  "meshtimeouts/all": "api-1, db-1, edge, web-1",
+  "meshtimeouts/shadow": "api-1, db-1, edge, web-1",
+  "meshtimeouts/gateways": "edge",
+  "meshtimeouts/admin": "web-1",
+  "meshtimeouts/route": "web-1",
+};
+
+for (const [path, expected] of Object.entries(SELECTED)) {
+  Deno.test(`/${path}/_resources/dataplanes has every proxy that it is for`, async () => {
+    for (const alias of ["_resources", "-resources"]) {
+      assert.equal(names((await get(`${path}/${alias}/dataplanes`)).items), expected);
+    }
+  });
+}
+
+Deno.test("/_resources/dataplanes is paged, and chooses by name", async () => {
+  const first = await get("meshtimeouts/all/_resources/dataplanes?size=3");
+  assert.deepEqual([first.total, names(first.items)], [4, "api-1, db-1, edge"]);
+  const { json: second } = await world.call("GET", first.next);
+  assert.deepEqual([names(second.items), "next" in second], ["web-1", false]);
+  const { items: [edge] } = await get("meshtimeouts/all/_resources/dataplanes?name=dg");
+  assert.deepEqual(edge, { type: "Dataplane", mesh: MESH, name: "edge", labels: edge.labels });
+});
+
+Deno.test("/meshservices/…/_dataplanes has the proxies behind a MeshService", async () => {
+  const put = (name: string, selector: JsonObject) =>
+    world.put({ type: "MeshService", mesh: MESH, name, spec: { selector } });
+  await put("web", { dataplaneTags: { "kuma.io/service": "web", version: "v1" } });
+  await put("one", { dataplaneRef: { name: "api-1" } });
+  await put("none", {});
+  for (const path of ["_dataplanes", "_resources/dataplanes"]) {
+    assert.equal(names((await get(`meshservices/web/${path}`)).items), "web-1");
+    assert.equal(names((await get(`meshservices/one/${path}`)).items), "api-1");
+    assert.equal(names((await get(`meshservices/none/${path}`)).items), "");
+  }
+});
+
+Deno.test("builtin gateways: their MeshGateway, its routes, and what concerns all of it", async () => {
+  const gateway = { type: "BUILTIN", tags: { "kuma.io/service": "door" } };
+  const spec = { networking: { address: "10.0.0.5", gateway } };
+  await world.put({ type: "Dataplane", mesh: MESH, name: "door", spec });
+  const door = { dataplane: { mesh: MESH, name: "door" } };
+  const at = async (path: string) => (await get(`${path}/dataplanes`)).items;
+  assert.deepEqual(await at("meshgateways/door"), [door]);
+  assert.deepEqual(await at("meshgateways/window"), []);
+  assert.deepEqual(await at("meshgatewayroutes/to-web"), [door]);
+  const { policies, ...entry } = await get("dataplanes/door/policies");
+  assert.deepEqual(entry, {
+    kind: "MeshGatewayDataplane",
+    gateway: { mesh: MESH, name: "door" },
+    listeners: [{ port: 8080, protocol: "HTTP", hosts: [] }],
+  });
+  assert.equal(policies.TrafficLog.name, "all");
+  const [, , logged] = await at("traffic-logs/all");
+  assert.deepEqual(logged, {
+    kind: "MeshGatewayDataplane",
+    ...door,
+    gateway: { mesh: MESH, name: "door" },
+  });
+});
+
+const MISSING: readonly (readonly [path: string, status: number, title: string | null])[] = [
+  ["/meshes/shop/dataplanes/nope/policies", 404, "Could not get MatchedPolicies"],
+  ["/meshes/nope/dataplanes/web-1/policies", 404, "Could not build MeshContext"],
+  ["/meshes/nope/meshtimeouts/all/dataplanes", 404, "Could not list Dataplanes"],
+  ["/meshes/shop/meshtimeouts/nope/_resources/dataplanes", 404, "Could not retrieve policy"],
+  ["/meshes/nope/meshtimeouts/all/_resources/dataplanes", 404, "Failed to retrieve Mesh"],
+  ["/meshes/shop/meshtimeouts/all/_resources/dataplanes?size=x", 400, "Could not retrieve policy"],
+  ["/meshes/shop/meshgateways/nope/dataplanes", 404, "Could not find MeshGateway"],
+  ["/meshes/nope/meshgateways/door/dataplanes", 404, "Could not build mesh context"],
+  ["/meshes/shop/meshgatewayroutes/nope/dataplanes", 404, "Could not find MeshGatewayRoute"],
+  ["/meshes/shop/virtual-outbounds/x/dataplanes", 404, null],
+  ["/meshes/shop/external-services/pay/_resources/dataplanes", 404, null],
+];
+
+for (const [path, status, title] of MISSING) {
+  Deno.test(`${path} is refused as Kuma does`, async () => {
+    const { json, ...answer } = await world.call("GET", path);
+    assert.deepEqual([answer.status, json?.title ?? null], [status, title]);
+  });
+}

@@ -1,0 +1,12 @@
+// Which policies concern which proxies, and the other way round.
+
+import type { Route } from "../route.ts";
+import { ATTACHMENT_ROUTES } from "./attachments.ts";
+import { GATEWAY_ROUTES } from "./gateways.ts";
+import { SELECTED_ROUTES } from "./selected.ts";
+
+export const INSPECT_ROUTES: readonly Route[] = [
+  ...ATTACHMENT_ROUTES,
+  ...GATEWAY_ROUTES,
+  ...SELECTED_ROUTES,
+];
