@@ -3,24 +3,36 @@
 import type { Draft, Resource, ResourceDescriptor } from "../core/resource.ts";
 import { encodeResource } from "./codec.ts";
 import { downward, upward } from "./mapper.ts";
+import { objection } from "./objection.ts";
 import type { KdsItem } from "./wire.ts";
 
 export interface OfferBook {
   readonly offers: Map<string, Map<string, KdsItem>>;
   /** Per type: the name at home to the name on the wire. */
   readonly wireNames: Map<string, Map<string, string>>;
+  /** Per type: the name at home to the reason why it is not offered, though it should be. */
+  readonly refused: Map<string, Map<string, string>>;
 }
 
 export function openBook(): OfferBook {
-  return { offers: new Map(), wireNames: new Map() };
+  return { offers: new Map(), wireNames: new Map(), refused: new Map() };
 }
 
-/** Enters, replaces or (null) strikes out what is called `local` at home; names what changed. */
+/**
+ * Enters, replaces or (null) strikes out what is called `local` at home; names what changed. What
+ * cannot be sent leaves the offer as it was: the peer keeps the older state, and loses nothing.
+ */
 export function enter(
   book: OfferBook,
-  entry: { readonly type: string; readonly local: string; readonly item: KdsItem | null },
+  entry: { readonly type: string; readonly local: string; readonly encoded: Encoded | null },
 ): readonly string[] {
-  const { type, local, item } = entry;
+  const { type, local, encoded } = entry;
+  if (encoded && !encoded.ok) {
+    shelf(book.refused, type).set(local, encoded.reason);
+    return [];
+  }
+  book.refused.get(type)?.delete(local);
+  const item = encoded?.item ?? null;
   const offers = shelf(book.offers, type);
   const wireNames = shelf(book.wireNames, type);
   const before = wireNames.get(local);
@@ -80,14 +92,20 @@ function once(
 ): Encoded {
   let encoded = cache.get(resource);
   if (!encoded) {
-    const { draft, descriptor } = map();
-    try {
-      encoded = { ok: true, item: encodeResource(draft, descriptor) };
-    } catch (error) {
-      // One that cannot be encoded must not keep the others at home.
-      encoded = { ok: false, reason: String(error) };
-    }
-    cache.set(resource, encoded);
+    cache.set(resource, encoded = encodeSafely(map()));
   }
   return encoded;
+}
+
+/** One that cannot be encoded, or read by any peer, must not keep the others at home. */
+function encodeSafely(
+  { draft, descriptor }: { readonly draft: Draft; readonly descriptor: ResourceDescriptor },
+): Encoded {
+  const reason = objection(draft);
+  if (reason !== null) return { ok: false, reason };
+  try {
+    return { ok: true, item: encodeResource(draft, descriptor) };
+  } catch (error) {
+    return { ok: false, reason: error instanceof Error ? error.message : String(error) };
+  }
 }

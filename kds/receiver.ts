@@ -6,7 +6,7 @@
 //                                         └─ conflict, store away ──▶ planned again a little later
 
 import { sameJson } from "../core/json.ts";
-import { DISPLAY_NAME_LABEL, isResourceName, ORIGIN_LABEL, ZONE_LABEL } from "../core/names.ts";
+import { DISPLAY_NAME_LABEL, ORIGIN_LABEL, ZONE_LABEL } from "../core/names.ts";
 import type { Draft, Resource, ResourceDescriptor } from "../core/resource.ts";
 import { TRAVEL } from "../core/travel.ts";
 import { renderViolations, type Violation } from "../core/violation.ts";
@@ -14,8 +14,9 @@ import type { Change, Op } from "../store/store.ts";
 import { decodeResource } from "./codec.ts";
 import { pinToZone } from "./filter.ts";
 import { applyChanges, type Image } from "./image.ts";
+import { isNameBetweenPeers } from "./objection.ts";
 import { globalYields, zoneYields } from "./predicate.ts";
-import { type KdsRequest, type KdsResponse, parseWireName, wireName } from "./wire.ts";
+import { type KdsRequest, type KdsResponse, MORE, parseWireName, wireName } from "./wire.ts";
 
 /** How one side takes what the other sends. */
 export interface Rules {
@@ -86,6 +87,8 @@ export interface Receiver {
   readonly nodeId: string;
   /** Types whose first response is done: from then on, only what is named has changed. */
   readonly complete: Set<string>;
+  /** Types whose first state comes in parts: the names that the parts so far have. */
+  readonly parts: Map<string, ReadonlySet<string>>;
   readonly intakes: Map<string, Intake>;
   writes: number;
 }
@@ -95,6 +98,8 @@ interface Intake {
   readonly response: KdsResponse;
   readonly hold: string | null;
   readonly rejected: string[];
+  /** What it, and the parts before it, name; filled when it is planned. */
+  named: ReadonlySet<string>;
   /** Writes without an answer. */
   readonly open: Map<string, readonly Op[]>;
   /** A write met something newer, or no store: all is compared again. */
@@ -105,7 +110,7 @@ export function openReceiver(
   id: string,
   options: { readonly rules: Rules; readonly nodeId: string },
 ): Receiver {
-  return { ...options, id, complete: new Set(), intakes: new Map(), writes: 0 };
+  return { ...options, id, complete: new Set(), parts: new Map(), intakes: new Map(), writes: 0 };
 }
 
 export interface Write {
@@ -131,7 +136,14 @@ export function takeResponse(
   response: KdsResponse,
   { image, hold }: { readonly image: Image; readonly hold: string | null },
 ): Intaken {
-  const intake: Intake = { response, hold, rejected: [], open: new Map(), stale: false };
+  const intake: Intake = {
+    response,
+    hold,
+    rejected: [],
+    named: new Set(),
+    open: new Map(),
+    stale: false,
+  };
   receiver.intakes.set(response.typeUrl, intake);
   return plan(receiver, intake, image);
 }
@@ -193,7 +205,10 @@ function planOps({ receiver, intake, descriptor, shelf, first }: {
 }): readonly Op[] {
   const { rules } = receiver;
   const { response, rejected, hold } = intake;
-  const named = new Set<string>();
+  const named = new Set(receiver.parts.get(response.typeUrl));
+  const removed = response.removed.map((name) => localWireName(rules, name));
+  for (const name of removed) named.delete(name);
+  intake.named = named;
   const puts: Op[] = [];
   let held = 0;
   for (const item of response.resources) {
@@ -216,9 +231,8 @@ function planOps({ receiver, intake, descriptor, shelf, first }: {
     else if (there && hold !== null) held++;
     else puts.push(put(draft, descriptor, there));
   }
-  const gone = first
-    ? [...shelf.keys()].filter((name) => !named.has(name))
-    : response.removed.map((name) => localWireName(rules, name)).filter((name) => !named.has(name));
+  const gone = (first && !hasMore(response) ? [...shelf.keys()] : removed)
+    .filter((name) => !named.has(name));
   const deletable = gone.flatMap((name) => shelf.get(name) ?? [])
     .filter((resource) => rules.yields(resource, descriptor));
   if (hold !== null) held += deletable.length;
@@ -227,17 +241,21 @@ function planOps({ receiver, intake, descriptor, shelf, first }: {
   return [...puts, ...deletes];
 }
 
+function hasMore({ systemVersion }: KdsResponse): boolean {
+  return systemVersion.endsWith(MORE);
+}
+
 function localWireName(rules: Rules, text: string): string {
   const { mesh, name } = parseWireName(text);
   return wireName({ mesh, name: rules.localName(name) });
 }
 
 function refusalOf(draft: Draft, descriptor: ResourceDescriptor): string | null {
-  if (!isResourceName(draft.name)) return "has a name that is no RFC 1123 subdomain";
+  if (!isNameBetweenPeers(draft.name)) return "has an illegal name";
   if ((draft.mesh === "") !== (descriptor.scope === "Global")) {
     return descriptor.scope === "Global" ? "has a mesh, but is global" : "has no mesh";
   }
-  if (draft.mesh !== "" && !isResourceName(draft.mesh)) return "has an illegal mesh name";
+  if (draft.mesh !== "" && !isNameBetweenPeers(draft.mesh)) return "has an illegal mesh name";
   const violations = descriptor.validate(draft.spec);
   return violations.length > 0 ? renderInline(violations) : null;
 }
@@ -279,7 +297,9 @@ function finish(receiver: Receiver, intake: Intake): Intaken {
   const { typeUrl, nonce } = intake.response;
   const { rejected } = intake;
   receiver.intakes.delete(typeUrl);
-  receiver.complete.add(typeUrl);
+  receiver.parts.delete(typeUrl);
+  if (hasMore(intake.response)) receiver.parts.set(typeUrl, intake.named);
+  else receiver.complete.add(typeUrl);
   return {
     ...UNDER_WAY,
     rejected: [...rejected],

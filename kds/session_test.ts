@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { KINDS } from "../core/kinds.ts";
 import type { Draft, Resource, ResourceDescriptor } from "../core/resource.ts";
 import type { Change, Op } from "../store/store.ts";
+import { encodeResponse } from "./envelope.ts";
 import { applyChanges, emptyImage, type Image } from "./image.ts";
 import { encodeDownward, enter, openBook } from "./offers.ts";
 import {
@@ -23,29 +24,34 @@ import {
   rejections,
   settledRevision,
   takeResponses,
+  type Withheld,
 } from "./sender.ts";
-import type { KdsRequest, KdsResponse } from "./wire.ts";
+import { type KdsRequest, type KdsResponse, MESSAGE_BYTES_MAX } from "./wire.ts";
 
 const kind = (name: string): ResourceDescriptor => KINDS.find((one) => one.name === name)!;
 const DOWN = [kind("Mesh"), kind("Secret")];
 
 /** A global's half of a session, over a table of its own. */
-function globalHalf() {
+function globalHalf({ bytesMax = MESSAGE_BYTES_MAX, inParts = false } = {}) {
   const table = new Map<string, Resource>();
   let book = openBook();
   let sender = openSender();
   let revision = 0;
+  const told: Withheld[] = [];
   const options = () => ({
     offers: book.offers,
     systemVersion: `c:${revision}`,
     controlPlane: "global",
+    bytesMax,
+    inParts,
   });
   const offer = (name: string) => {
     const resource = table.get(name);
     const encoded = resource &&
       encodeDownward(resource, { descriptor: kind(resource.type), hashNames: true });
-    const item = encoded?.ok ? encoded.item : null;
-    for (const changed of enter(book, { type: typeOf(name), local: name, item })) {
+    for (
+      const changed of enter(book, { type: typeOf(name), local: name, encoded: encoded ?? null })
+    ) {
       owe(sender, typeOf(name), changed);
     }
   };
@@ -68,7 +74,13 @@ function globalHalf() {
       advance(sender, revision);
     },
     request: (request: KdsRequest) => onRequest(sender, request, book.offers),
-    responses: () => takeResponses(sender, options()),
+    responses() {
+      const { responses, withheld } = takeResponses(sender, options());
+      told.push(...withheld);
+      return responses;
+    },
+    told,
+    rejections: () => [...rejections(sender, book)],
   };
 }
 
@@ -178,7 +190,7 @@ Deno.test("what was rejected is not sent again until it changes", () => {
   const [first] = global.responses();
   const said = global.request({ ...ask("Mesh"), nonce: first!.nonce, error: "bad" });
   assert.deepEqual(said, { event: "nacked", typeUrl: "Mesh", message: "bad" });
-  assert.deepEqual([...rejections(global.sender)], [["Mesh", "bad"]]);
+  assert.deepEqual(global.rejections(), [["Mesh", "bad"]]);
   assert.deepEqual(global.responses(), []);
   global.change("mesh-1", { skipCreatingInitialPolicies: ["*"] });
   assert.equal(global.responses().length, 1);
@@ -211,7 +223,7 @@ Deno.test("a long later response is cut, and goes on after its ACK", () => {
   global.request(ask("Secret"));
   const [first] = global.responses();
   global.request({ ...ask("Secret"), nonce: first!.nonce });
-  const data = "A".repeat(1_600_000);
+  const data = "A".repeat(1_200_000);
   for (const n of [1, 2, 3]) global.change(`s-${n}`, { data });
   const [one] = global.responses();
   assert.ok(one!.resources.length < 3);
@@ -221,6 +233,115 @@ Deno.test("a long later response is cut, and goes on after its ACK", () => {
   global.request({ ...ask("Secret"), nonce: two!.nonce });
   assert.equal(one!.resources.length + two!.resources.length, 3);
   assert.equal(settledRevision(global.sender), 3);
+});
+
+Deno.test("a first response that is too long stops its type alone, by name, until it fits", () => {
+  const global = globalHalf({ bytesMax: 10_000 });
+  const data = "A".repeat(4_000);
+  for (const n of [1, 2, 3, 4]) global.change(`s-${n}`, { data });
+  global.change("mesh-1", {});
+  global.request(ask("Secret"));
+  global.request(ask("Mesh"));
+  const [mesh, ...others] = global.responses();
+  assert.deepEqual([mesh?.typeUrl, others.length], ["Mesh", 0]);
+  assert.match(global.told[0]!.reason, /^4 resources are 1\d{4} bytes, .*largest are s-1/);
+  assert.deepEqual(global.responses(), []);
+  assert.equal(global.told.length, 1, "told once");
+  assert.deepEqual(global.rejections().map(([type]) => type), ["Secret"]);
+  global.request({ ...ask("Mesh"), nonce: mesh!.nonce });
+  assert.equal(settledRevision(global.sender), 5, "nothing waits for what is not sent");
+  global.change("s-4", null);
+  global.change("s-3", { data: "AAAA" });
+  const [secret] = global.responses();
+  assert.deepEqual(secret?.resources.map(({ name }) => name), [
+    "s-1.default",
+    "s-2.default",
+    "s-3.default",
+  ]);
+  assert.deepEqual(global.rejections(), []);
+});
+
+Deno.test("a resource that no message holds stays here alone, until it changes", () => {
+  const global = globalHalf({ bytesMax: 10_000 });
+  global.change("s-1", { data: "AAAA" });
+  global.change("s-2", { data: "AAAA" });
+  global.request(ask("Secret"));
+  const [first] = global.responses();
+  global.request({ ...ask("Secret"), nonce: first!.nonce });
+  global.change("s-2", { data: "A".repeat(20_000) });
+  global.change("s-1", { data: "BBBB" });
+  const [next] = global.responses();
+  assert.deepEqual(next?.resources.map(({ name }) => name), ["s-1.default"]);
+  assert.deepEqual(next?.removed, [], "the peer keeps what it has");
+  assert.match(global.told[0]!.reason, /^s-2.default is 15\d+ bytes/);
+  assert.match(global.rejections()[0]![1], /^s-2.default is/);
+  global.request({ ...ask("Secret"), nonce: next!.nonce });
+  assert.equal(settledRevision(global.sender), 4);
+  global.change("s-2", { data: "CCCC" });
+  assert.deepEqual(global.responses()[0]?.resources.map(({ name }) => name), ["s-2.default"]);
+  assert.deepEqual(global.rejections(), []);
+});
+
+Deno.test("no response is longer than a message, also with many names to remove", () => {
+  const global = globalHalf({ bytesMax: 10_000 });
+  for (let n = 0; n < 20; n++) global.change(`s-${n}`, {});
+  global.request(ask("Secret"));
+  const [first] = global.responses();
+  global.request({ ...ask("Secret"), nonce: first!.nonce });
+  for (let n = 0; n < 20; n++) global.change(`s-${n}`, null);
+  for (let n = 0; n < 40; n++) global.change(`t-${n}`, { data: "A".repeat(300) });
+  let told = 0;
+  for (let out = global.responses(); out.length > 0; out = global.responses()) {
+    assert.ok(encodeResponse(out[0]!).length <= 10_000);
+    told += out[0]!.resources.length + out[0]!.removed.length;
+    global.request({ ...ask("Secret"), nonce: out[0]!.nonce });
+  }
+  assert.equal(told, 60);
+});
+
+Deno.test("a peer that puts parts together gets a first state of any length", () => {
+  const global = globalHalf({ inParts: true });
+  const stale = { ...resource("s-old", {}, 1), labels: { "kuma.io/origin": "global" } };
+  const zone = zoneHalf([stale]);
+  const data = "A".repeat(1_200_000);
+  for (const n of [1, 2, 3, 4, 5]) global.change(`s-${n}`, { data });
+  global.request(ask("Secret"));
+  const held: number[] = [];
+  for (let out = global.responses(); out.length > 0; out = global.responses()) {
+    // One that goes after it was told is not there in the end, and one that came meanwhile is.
+    if (held.length === 0) {
+      global.change("s-1", null);
+      global.change("s-6", { data: "AAAA" });
+    }
+    global.request(zone.take(out[0]!)!);
+    held.push(zone.image.get("Secret")!.size);
+  }
+  assert.deepEqual(held, [3, 5, 5], "what is stale goes with the last part, not before");
+  assert.deepEqual(
+    [...zone.image.get("Secret")!.keys()],
+    [2, 3, 4, 5, 6].map((n) => `s-${n}.default`),
+  );
+  assert.equal(settledRevision(global.sender), 7);
+});
+
+Deno.test("what no peer could read stays at home alone, and the peer keeps the older state", () => {
+  const global = globalHalf();
+  global.change("mesh-1", {});
+  global.request(ask("Mesh"));
+  const [first] = global.responses();
+  global.request({ ...ask("Mesh"), nonce: first!.nonce });
+  global.change("mesh-1", { skipCreatingInitialPolicies: ["\ud800"] });
+  global.change("mesh-2", {});
+  const [next] = global.responses();
+  assert.deepEqual(next?.resources.map(({ name }) => name), ["mesh-2."]);
+  assert.deepEqual(next?.removed, []);
+  assert.deepEqual(global.rejections(), [[
+    "Mesh",
+    "mesh-1: spec.skipCreatingInitialPolicies[0] is no well-formed Unicode, " +
+    "so it cannot be written as UTF-8",
+  ]]);
+  global.change("mesh-1", { skipCreatingInitialPolicies: ["*"] });
+  assert.deepEqual(global.rejections(), []);
 });
 
 Deno.test("the first response replaces everything, later ones change what they name", () => {

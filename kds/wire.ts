@@ -43,7 +43,7 @@ export interface KdsItem {
 export interface KdsResponse {
   readonly typeUrl: string;
   readonly nonce: string;
-  /** `<cluster id>:<revision>` from Ursa, empty from Kuma. */
+  /** `<cluster id>:<revision>` from Ursa, with or without `MORE`; empty from Kuma. */
   readonly systemVersion: string;
   readonly controlPlane: string;
   readonly resources: readonly KdsItem[];
@@ -81,6 +81,10 @@ export const KUMA_FEATURES = [
 export const ZONE_PING_HEALTH = "zone-ping-health";
 /** Ours: the sender understands progress reports in the metadata of health checks. */
 export const URSA_RECEIPTS = "ursa-receipts";
+/** Ours: the sender puts the first state of a type together from responses that end with `MORE`. */
+export const URSA_PARTS = "ursa-parts";
+/** At the end of a system version: more of the first state follows. */
+export const MORE = ":more";
 
 /**
  * What the proxies of a zone made of one revision of global. Changes that travelled together are
@@ -167,6 +171,33 @@ export interface PeerInfo {
   readonly instance: string;
 }
 
+/** What a peer takes at once. */
+export interface Capacity {
+  readonly bytesMax: number;
+  readonly inParts: boolean;
+}
+
+/** Kuma's limit on both sides: kuma@v2.13.10:pkg/config/multizone (MaxMsgSize). */
+export const MESSAGE_BYTES_MAX = 10 * 1024 * 1024;
+
+/** A zone of Kuma's tells its limit with its configuration. */
+export function capacityOf({ features, config }: PeerInfo): Capacity {
+  const told = maxMsgSizeOf(config);
+  return {
+    bytesMax: told > 0 && told < MESSAGE_BYTES_MAX ? told : MESSAGE_BYTES_MAX,
+    inParts: features.includes(URSA_PARTS),
+  };
+}
+
+function maxMsgSizeOf(config: string): number {
+  try {
+    const told = JSON.parse(config)?.multizone?.zone?.kds?.maxMsgSize;
+    return typeof told === "number" ? told : 0;
+  } catch {
+    return 0;
+  }
+}
+
 export function peerInfo(metadata: JsonObject | undefined): PeerInfo {
   const { features, version, config } = metadata ?? {};
   const instance = metadata?.["control-plane-id"];
@@ -188,7 +219,7 @@ export function ownMetadata(own: {
     version: { kumaCp: { version: own.version, gitTag: "", gitCommit: "", buildDate: "" } },
     config: own.config,
     "control-plane-id": own.instance,
-    features: [...KUMA_FEATURES, URSA_RECEIPTS],
+    features: [...KUMA_FEATURES, URSA_RECEIPTS, URSA_PARTS],
   };
 }
 
@@ -216,6 +247,6 @@ export function systemVersion({ clusterId, revision }: GlobalIdentity): string {
 }
 
 export function parseSystemVersion(text: string): GlobalIdentity | undefined {
-  const match = /^([-0-9A-Za-z]+):([0-9]{1,15})$/.exec(text);
+  const match = /^([-0-9A-Za-z]+):([0-9]{1,15})(:more)?$/.exec(text);
   return match ? { clusterId: match[1]!, revision: Number(match[2]) } : undefined;
 }

@@ -57,4 +57,6 @@ export interface UplinkStatus {
   /** Why nothing is deleted or overwritten; null when all is well. */
   readonly held: string | null;
   readonly lastError: string | null;
+  /** Type to message: what global said no to, and what it could not be told. */
+  readonly rejected: Readonly<Record<string, string>>;
 }

@@ -41,10 +41,13 @@ import {
   onRequest,
   openSender,
   owe,
+  rejections,
   type Sender,
   takeResponses,
 } from "../../kds/sender.ts";
 import {
+  type Capacity,
+  capacityOf,
   type ClientCommand,
   type ClientEvent,
   type GlobalIdentity,
@@ -96,6 +99,7 @@ interface Session {
   /** Responses that came before it said so. */
   readonly unattributed: readonly KdsResponse[];
   readonly wantsReports: boolean;
+  readonly takes: Capacity;
   readonly checking: boolean;
 }
 
@@ -219,6 +223,7 @@ function connect(state: State, at: Context): Turn<State> {
     global: null,
     unattributed: [],
     wantsReports: false,
+    takes: capacityOf(peerInfo(undefined)),
     checking: false,
   };
   return [{ ...state, session, connections: connections + 1 }, [
@@ -487,8 +492,7 @@ function offer(state: State, descriptor: ResourceDescriptor, local: string): rea
   const encoded = resource && goesToGlobal(resource, descriptor)
     ? encodeUpward(resource, { descriptor, zone: args.zone })
     : null;
-  const item = encoded?.ok ? encoded.item : null;
-  for (const name of enter(book, { type: descriptor.name, local, item })) {
+  for (const name of enter(book, { type: descriptor.name, local, encoded })) {
     if (session) owe(session.sender, descriptor.name, name);
   }
   if (!encoded || encoded.ok) return [];
@@ -508,31 +512,50 @@ function requestReceived(
   { request }: ClientEvent & { readonly tag: "request_received" },
 ): Turn<State> {
   const said = onRequest(session.sender, request, state.book.offers);
-  const wantsReports = session.wantsReports ||
-    peerInfo(request.metadata).features.includes(URSA_RECEIPTS);
-  const effects = said.event === "nacked"
+  // Only the first request of each type says who asks.
+  const peer = request.metadata && peerInfo(request.metadata);
+  const wantsReports = session.wantsReports || !!peer?.features.includes(URSA_RECEIPTS);
+  const takes = peer ? capacityOf(peer) : session.takes;
+  const effects: Effect[] = said.event === "acked" || said.event === "nacked"
     ? [
+      count("kds_delta_requests_received", {
+        type_url: said.typeUrl,
+        confirmation: said.event === "acked" ? "ACK" : "NACK",
+      }),
+    ]
+    : [];
+  if (said.event === "nacked") {
+    effects.push(
       log("warn", "global rejected resources of this zone", {
         type: said.typeUrl,
         reason: said.message.slice(0, MESSAGE_CHARS_MAX),
       }),
-    ]
-    : [];
-  return pump({ ...state, session: { ...session, wantsReports } }, effects);
+      count("kds_nack_total", { zone_name: state.args.zone, resource_type: said.typeUrl }),
+    );
+  }
+  return pump({ ...state, session: { ...session, wantsReports, takes } }, effects);
 }
 
 function pump(state: State, before: readonly Effect[]): Turn<State> {
   const { session, book, args, revision } = state;
   if (!session?.up) return [state, before];
-  const responses = takeResponses(session.sender, {
+  const { responses, withheld } = takeResponses(session.sender, {
     offers: book.offers,
     systemVersion: systemVersion({ clusterId: args.zone, revision }),
     controlPlane: args.zone,
+    ...session.takes,
   });
   const { connection } = session;
   return [state, [
     ...before,
-    ...responses.map((response) => kds({ do: "send", connection, response })),
+    ...responses.flatMap((response) => [
+      kds({ do: "send", connection, response }),
+      count("kds_delta_responses_sent", { type_url: response.typeUrl }),
+    ]),
+    ...withheld.flatMap(({ typeUrl, reason }) => [
+      log("error", "too long for global", { type: typeUrl, reason }),
+      count("ursa_kds_withheld_total", { peer: "global", type: typeUrl }),
+    ]),
   ]];
 }
 
@@ -594,6 +617,7 @@ function statusOf(state: State): UplinkStatus & JsonObject {
     revision: accepted?.revision ?? 0,
     held: held ? `${held.reason}; ${ADVICE}` : null,
     lastError,
+    rejected: session ? Object.fromEntries(rejections(session.sender, state.book)) : {},
   };
 }
 

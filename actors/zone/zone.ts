@@ -32,10 +32,14 @@ import {
   owe,
   rejections,
   type Sender,
+  type SenderEvent,
   settledRevision,
   takeResponses,
+  type Withheld,
 } from "../../kds/sender.ts";
 import {
+  type Capacity,
+  capacityOf,
   HASH_SUFFIX,
   isSync,
   ownMetadata,
@@ -86,6 +90,7 @@ interface Down {
   readonly features: readonly string[];
   /** The zone will tell what its proxies make of what it is sent. */
   readonly reports: boolean;
+  readonly takes: Capacity;
   /** Newest revision of a response that it has answered: of what concerns it not at all, a zone tells nothing. */
   readonly answeredRevision: number;
 }
@@ -274,6 +279,7 @@ function openDown(
     subscription: null,
     features: [],
     reports: false,
+    takes: capacityOf(peerInfo(undefined)),
     answeredRevision: 0,
   };
 }
@@ -368,6 +374,7 @@ function requestReceived(
   let next = known;
   if (said.event === "acked" || said.event === "nacked") {
     countFor(subscription!, said.typeUrl, said.event === "acked" ? "acked" : "rejected");
+    effects.push(countAnswer(said));
     subscription!.lastUpdateTime = timeOf(at.nowMs);
     const newest = Math.max(answeredRevision, inFlight);
     const down = { ...known.down!, answeredRevision: newest };
@@ -408,6 +415,7 @@ function introduced(
     subscription,
     features: peer.features,
     reports: peer.features.includes(URSA_RECEIPTS),
+    takes: capacityOf(peer),
   };
   const next = { ...state, down: known };
   const effects = state.image ? offerAll(next) : [];
@@ -442,8 +450,7 @@ function offer(state: State, descriptor: ResourceDescriptor, local: string): rea
   const encoded = resource && goesToZone(resource, to)
     ? encodeDownward(resource, { descriptor, hashNames: features.includes(HASH_SUFFIX) })
     : null;
-  const item = encoded?.ok ? encoded.item : null;
-  for (const name of enter(down!.book, { type: descriptor.name, local, item })) {
+  for (const name of enter(down!.book, { type: descriptor.name, local, encoded })) {
     owe(down!.sender, descriptor.name, name);
   }
   if (!encoded || encoded.ok) return [];
@@ -467,19 +474,25 @@ function pump(state: State): Turn<State> {
   const { down, image, args } = state;
   const clusterId = clusterIdOf(image);
   if (!down?.subscription || !image || clusterId === "") return [state, []];
-  const responses = takeResponses(down.sender, {
+  const { responses, withheld } = takeResponses(down.sender, {
     offers: down.book.offers,
     systemVersion: systemVersion({ clusterId, revision: state.revision }),
     controlPlane: "global",
+    ...down.takes,
   });
-  const sends = responses.map((response): Effect => {
+  const sends = responses.flatMap((response): readonly Effect[] => {
     countFor(down.subscription!, response.typeUrl, "sent");
     const what: ServerCommand = { do: "send", stream: down.stream, response };
-    return command("kds", what);
-  });
+    return [
+      command("kds", what),
+      count("kds_delta_responses_sent", { type_url: response.typeUrl }),
+    ];
+  }).concat(withheld.flatMap((one) => tellWithheld(args.zone, one)));
   const settled = settledRevision(down.sender);
   if (settled <= state.reportedRevision) return [state, sends];
-  const rejected = [...rejections(down.sender)].map(([type, message]) => `${type}: ${message}`);
+  const rejected = [...rejections(down.sender, down.book)].map(([type, message]) =>
+    `${type}: ${message}`
+  );
   const progress = args.receipts === null ? [] : [
     send(args.receipts, {
       tag: "zone_progress",
@@ -490,6 +503,18 @@ function pump(state: State): Turn<State> {
     }),
   ];
   return [{ ...state, reportedRevision: settled }, [...sends, ...progress]];
+}
+
+function countAnswer(said: SenderEvent): Effect {
+  const confirmation = said.event === "acked" ? "ACK" : "NACK";
+  return count("kds_delta_requests_received", { type_url: said.typeUrl, confirmation });
+}
+
+function tellWithheld(zone: string, { typeUrl, reason }: Withheld): readonly Effect[] {
+  return [
+    log("error", "too long for the zone", { zone, type: typeUrl, reason }),
+    count("ursa_kds_withheld_total", { peer: zone, type: typeUrl }),
+  ];
 }
 
 function clusterIdOf(image: Image | null): string {
@@ -729,7 +754,7 @@ function writeInsight(state: State, at: Context): Effect {
 function ursaStatus(state: State, at: Context): JsonObject {
   const { down, takeoversAtMs } = state;
   const rejected = down
-    ? [...rejections(down.sender)].map(([type, message]) => [
+    ? [...rejections(down.sender, down.book)].map(([type, message]) => [
       type,
       message.slice(0, MESSAGE_CHARS_MAX),
     ])
@@ -749,7 +774,7 @@ function statusOf({ args, down, up }: State): ZoneStatus & JsonObject {
     zone: args.zone,
     online: down !== null,
     revision: down ? settledRevision(down.sender) : 0,
-    rejected: down ? Object.fromEntries(rejections(down.sender)) : {},
+    rejected: down ? Object.fromEntries(rejections(down.sender, down.book)) : {},
     peer: (down ?? up)?.peer ?? "",
   };
 }

@@ -17,8 +17,6 @@ export const STREAM_PATHS: Readonly<Record<StreamKind, string>> = {
 
 export const HEALTH_PATH = `${GLOBAL}/HealthCheck`;
 
-/** Kuma's limit on both sides: kuma@v2.13.10:pkg/config/multizone (MaxMsgSize). */
-export const MESSAGE_BYTES_MAX = 10 * 1024 * 1024;
 /** Kuma's server refuses pings that come faster than every 15 s; so does nobody who waits 20. */
 export const CLIENT_KEEPALIVE_MS = 20_000;
 export const SERVER_KEEPALIVE_MS = 15_000;
