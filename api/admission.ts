@@ -61,6 +61,7 @@ export function admit(
   if (!canonical.ok) return canonical;
   const labels = computedLabels(kind, key, {
     labels: (body["labels"] ?? {}) as Labels,
+    spec: canonical.spec,
     control,
   });
   const draft = { ...key, labels, spec: canonical.spec };

@@ -5,10 +5,13 @@ import {
   isResourceName,
   MESH_LABEL,
   ORIGIN_LABEL,
+  WORKLOAD_LABEL,
   ZONE_LABEL,
 } from "../core/names.ts";
+import { isObject } from "../core/json.ts";
 import {
   compareText,
+  type JsonObject,
   type Labels,
   type ResourceDescriptor,
   type ResourceKey,
@@ -30,26 +33,48 @@ export function isZoneProvided({ kds }: ResourceDescriptor): boolean {
 }
 
 /**
- * The labels that are stored: the user's, and those that follow from what is written where.
- * A delegated gateway is a `sidecar` too: seen with Kuma 2.13.10.
+ * The labels that are stored: the user's, and those that follow from what is written where. One
+ * that was given stays; kuma@v2.13.10:pkg/core/resources/model (ComputeLabels).
  */
 export function computedLabels(
   kind: ResourceDescriptor,
   key: ResourceKey,
-  { labels, control }: {
+  { labels, spec, control }: {
     readonly labels: Labels;
+    readonly spec: JsonObject;
     readonly control: Pick<ControlPlane, "mode" | "zone">;
   },
 ): Labels {
-  const all: Record<string, string> = { ...labels };
-  if (kind.scope === "Mesh") all[MESH_LABEL] = key.mesh;
-  if (kind.name === "Dataplane") all[PROXY_TYPE_LABEL] = "sidecar";
-  if (control.mode !== "global" && isZoneProvided(kind)) {
-    all[ORIGIN_LABEL] = "zone";
-    all[ENV_LABEL] = "universal";
-    if (control.zone !== "") all[ZONE_LABEL] = control.zone;
-  }
+  const proxyType = proxyTypeOf(kind, spec);
+  const inZone = control.mode !== "global" && isZoneProvided(kind);
+  const isGlobals = labels[ORIGIN_LABEL] === "global";
+  const all = {
+    ...(kind.scope === "Mesh" && { [MESH_LABEL]: key.mesh }),
+    ...(inZone && { [ORIGIN_LABEL]: "zone" }),
+    ...(inZone && !isGlobals && { [ENV_LABEL]: "universal" }),
+    ...(inZone && !isGlobals && control.zone !== "" && { [ZONE_LABEL]: control.zone }),
+    ...labels,
+    ...(proxyType !== undefined && { [PROXY_TYPE_LABEL]: proxyType }),
+  };
   return Object.fromEntries(Object.entries(all).sort(([a], [b]) => compareText(a, b)));
+}
+
+/** A delegated gateway is a `sidecar` too: seen with Kuma 2.13.10. */
+function proxyTypeOf({ name }: ResourceDescriptor, spec: JsonObject): string | undefined {
+  switch (name) {
+    case "Dataplane":
+      return isBuiltinGateway(spec) ? "gateway" : "sidecar";
+    case "ZoneIngress":
+    case "ZoneEgress":
+      return name.toLowerCase();
+    default:
+      return undefined;
+  }
+}
+
+function isBuiltinGateway({ networking }: JsonObject): boolean {
+  return isObject(networking) && isObject(networking["gateway"]) &&
+    networking["gateway"]["type"] === "BUILTIN";
 }
 
 /** What is wrong with the labels of a request. */
@@ -58,26 +83,33 @@ export function checkLabels(
   key: ResourceKey,
   { labels, control }: { readonly labels: unknown; readonly control: ControlPlane },
 ): readonly Violation[] {
-  if (labels === undefined || labels === null) return [];
-  if (typeof labels !== "object" || Array.isArray(labels)) {
-    return [{ path: "labels", message: "must be an object of strings" }];
-  }
-  return Object.entries(labels).flatMap(([name, value]) =>
-    checkLabel(name, value, { kind, key, control }).map((message) => ({
-      path: `labels["${name}"]`,
-      message,
-    }))
-  );
+  const given = labels ?? {};
+  if (!isObject(given)) return [{ path: "labels", message: "must be an object of strings" }];
+  const required = requiredValues(kind, key, { given, control });
+  return [
+    ...missingOrigin(kind, given, control),
+    ...Object.entries(given).flatMap(([name, value]) =>
+      checkLabel(name, value, required).map((message) => ({ path: `labels["${name}"]`, message }))
+    ),
+  ];
+}
+
+/** In a zone with a global, whoever writes such a policy is to say that it is the zone's own. */
+function missingOrigin(
+  kind: ResourceDescriptor,
+  given: JsonObject,
+  control: ControlPlane,
+): readonly Violation[] {
+  const isModern = kind.message === undefined;
+  if (!control.federated || !isModern || given[ORIGIN_LABEL] !== undefined) return [];
+  const message = 'must be set to "zone": in a zone, only what is its own can be written';
+  return [{ path: `labels["${ORIGIN_LABEL}"]`, message }];
 }
 
 function checkLabel(
   name: string,
   value: unknown,
-  { kind, key, control }: {
-    readonly kind: ResourceDescriptor;
-    readonly key: ResourceKey;
-    readonly control: ControlPlane;
-  },
+  required: Readonly<Record<string, Required>>,
 ): readonly string[] {
   if (typeof value !== "string") return ["must be a string"];
   const messages: string[] = [];
@@ -87,10 +119,8 @@ function checkLabel(
   if (value !== "" && !WORD.test(value)) {
     messages.push("the value must be letters, digits, '-', '_', '.', 63 at most");
   }
-  const wanted = requiredValue(name, { kind, key, control });
-  if (wanted !== undefined && value !== wanted) {
-    messages.push(`must be "${wanted}" here, is "${value}"`);
-  }
+  const wanted = required[name];
+  if (wanted && !wanted.test(value)) messages.push(`must be ${wanted.words} here, is "${value}"`);
   return messages;
 }
 
@@ -99,25 +129,40 @@ function isLabelKey(key: string): boolean {
   return WORD.test(key.slice(slash + 1)) && (slash < 0 || isResourceName(key.slice(0, slash)));
 }
 
-function requiredValue(
-  name: string,
-  { kind, key, control }: {
-    readonly kind: ResourceDescriptor;
-    readonly key: ResourceKey;
-    readonly control: ControlPlane;
-  },
-): string | undefined {
-  const inZone = control.mode !== "global" && isZoneProvided(kind);
-  switch (name) {
-    case MESH_LABEL:
-      return kind.scope === "Mesh" ? key.mesh : undefined;
-    case ORIGIN_LABEL:
-      return control.mode === "global" ? "global" : inZone ? "zone" : undefined;
-    case ZONE_LABEL:
-      return inZone && control.zone !== "" ? control.zone : undefined;
-    default:
-      return undefined;
-  }
+interface Required {
+  readonly words: string;
+  readonly test: (value: string) => boolean;
+}
+
+const oneOf = (...values: string[]): Required => ({
+  words: values.map((value) => `"${value}"`).join(" or "),
+  test: (value) => values.includes(value),
+});
+
+/** Becomes a part of host names and identities: a DNS-1035 label. */
+const WORKLOAD: Required = {
+  words: "a DNS label of at most 63 characters that begins with a letter",
+  test: (value) => value === "" || /^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$/.test(value),
+};
+
+function requiredValues(
+  kind: ResourceDescriptor,
+  key: ResourceKey,
+  { given, control }: { readonly given: JsonObject; readonly control: ControlPlane },
+): Readonly<Record<string, Required>> {
+  const { mode, federated, zone } = control;
+  const origins = mode === "global"
+    ? ["global"]
+    : federated && isZoneProvided(kind)
+    ? ["zone"]
+    : ["global", "zone"];
+  const isOwn = mode !== "global" && given[ORIGIN_LABEL] !== "global";
+  return {
+    ...(kind.scope === "Mesh" && { [MESH_LABEL]: oneOf(key.mesh) }),
+    [ORIGIN_LABEL]: oneOf(...origins),
+    ...(isOwn && zone !== "" && { [ZONE_LABEL]: oneOf(zone) }),
+    ...(kind.name === "Dataplane" && { [WORKLOAD_LABEL]: WORKLOAD }),
+  };
 }
 
 /** Computed sets compare: a label that the control plane adds anyway need not be repeated. */

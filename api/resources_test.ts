@@ -456,3 +456,46 @@ Deno.test("a new mesh begins with the policies that were asked for, a changed on
   assert.equal((await plane.call("PUT", "/meshes/shop", { body: changed })).status, 200);
   assert.deepEqual(names(), expected);
 });
+
+Deno.test("labels are as Kuma's: given ones stay, the rest follows from what is written where", async () => {
+  const zone = { mode: "remote", federated: false, zone: "east" } as const;
+  const inbound = [{ port: 80, tags: { "kuma.io/service": "web" } }];
+  const web = { networking: { address: "127.0.0.1", inbound } };
+  const labelsOf = async (labels: Record<string, string>) => {
+    const plane = testPlane(zone);
+    await plane.put({ type: "Mesh", name: "default", spec: {} });
+    const body = { type: "Dataplane", mesh: "default", name: "web", labels, ...web };
+    const path = "/meshes/default/dataplanes/web";
+    const { status, json } = await plane.call("PUT", path, { body });
+    if (status !== 201) return json.invalid_parameters.map(({ field }: JsonObject) => field);
+    return (await plane.call("GET", path)).json.labels;
+  };
+  const own = { "kuma.io/mesh": "default", "kuma.io/proxy-type": "sidecar" };
+  const ofEast = { "kuma.io/env": "universal", "kuma.io/origin": "zone", "kuma.io/zone": "east" };
+  assert.deepEqual(await labelsOf({ team: "a" }), { ...own, ...ofEast, team: "a" });
+  assert.deepEqual(await labelsOf({ "kuma.io/origin": "global" }), {
+    ...own,
+    "kuma.io/origin": "global",
+  });
+  assert.deepEqual(await labelsOf({ "kuma.io/workload": "web-1" }), {
+    ...own,
+    ...ofEast,
+    "kuma.io/workload": "web-1",
+  });
+  const refused = { "kuma.io/zone": "west", "kuma.io/origin": "moon", "kuma.io/workload": "1_x" };
+  for (const [name, value] of Object.entries(refused)) {
+    assert.deepEqual(await labelsOf({ [name]: value }), [`labels["${name}"]`]);
+  }
+});
+
+Deno.test("a zone under a global takes modern policies that say they are the zone's own", async () => {
+  const plane = testPlane({ mode: "remote", federated: true, zone: "east" });
+  await plane.put({ type: "Mesh", name: "default", spec: {} });
+  const path = "/meshes/default/meshtimeouts/slow";
+  const body = { type: "MeshTimeout", mesh: "default", name: "slow", spec: {} };
+  const refused = await plane.call("PUT", path, { body });
+  assert.equal(refused.status, 400);
+  assert.equal(refused.json.invalid_parameters[0].field, 'labels["kuma.io/origin"]');
+  const labels = { "kuma.io/origin": "zone" };
+  assert.equal((await plane.call("PUT", path, { body: { ...body, labels } })).status, 201);
+});

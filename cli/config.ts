@@ -47,6 +47,7 @@ export function resolveConfig(mode: Mode, sources: Sources): Configured {
     if (found) given.set(key, found);
   }
   const config = parseAll(mode, given, violations);
+  checkMembership(config, violations);
   const warnings = checkExposure(config, given, violations);
   if (violations.length > 0) throw new InvalidError(`Cannot start ${mode}`, violations);
   return { config, warnings };
@@ -106,7 +107,16 @@ function parseAll(
   violations: Violation[],
 ): ControlPlaneConfig {
   const zone = given.get("zone")?.text ?? fallbackOf("zone", mode, "") ?? "";
-  const values: Record<string, unknown> = { mode, zone: "", global: null, globalCa: null };
+  const values: Record<string, unknown> = {
+    mode,
+    zone: "",
+    global: null,
+    globalCa: null,
+    globalCaFingerprint: null,
+    zoneToken: null,
+    zoneTokenFile: null,
+    advertise: null,
+  };
   for (const key of Object.keys(SETTINGS) as SettingKey[]) {
     const { modes, required, parse } = SETTINGS[key];
     const found = given.get(key);
@@ -122,6 +132,29 @@ function parseAll(
     else violations.push({ path: found?.where ?? flagOf(key), message: parsed.error });
   }
   return values as unknown as ControlPlaneConfig;
+}
+
+/** Two answers to one question, or one that another makes void: none is passed over. */
+function checkMembership(
+  { global, globalCa, globalCaFingerprint, zoneToken, zoneTokenFile }: ControlPlaneConfig,
+  violations: Violation[],
+): void {
+  const refuse = (key: SettingKey, message: string) =>
+    violations.push({ path: flagOf(key), message });
+  if (globalCa !== null && globalCaFingerprint !== null) {
+    refuse("globalCaFingerprint", `${flagOf("globalCa")} says the same: give one of them`);
+  }
+  if (zoneToken !== null && zoneTokenFile !== null) {
+    refuse("zoneToken", `${flagOf("zoneTokenFile")} says the same: give one of them`);
+  }
+  if (!global?.startsWith("grpc:")) return;
+  if (globalCaFingerprint !== null) {
+    refuse("globalCaFingerprint", "needs grpcs://: without TLS there is nothing to verify");
+  }
+  if (zoneToken !== null || zoneTokenFile !== null) {
+    const key = zoneToken !== null ? "zoneToken" : "zoneTokenFile";
+    refuse(key, "needs grpcs://: without TLS everybody on the way could read it");
+  }
 }
 
 /** Whoever reaches the ports of a control plane that asks for no proof may do anything. */
@@ -140,6 +173,7 @@ function checkExposure(
   if (config.bind === undefined || isLoopback(config.bind)) return warnings;
   const key = config.mode === "global" ? "zoneAuth" : "dpAuth";
   const who = config.mode === "global" ? "zone" : "dataplane";
+  if (config[key] === "token") return warnings;
   if (!given.has(key)) {
     violations.push({
       path: given.get("bind")?.where ?? flagOf("bind"),

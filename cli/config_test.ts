@@ -23,6 +23,9 @@ Deno.test("resolveConfig() has Kuma's ports, loopback and a data folder by defau
     zone: "default",
     global: null,
     globalCa: null,
+    globalCaFingerprint: null,
+    zoneToken: null,
+    zoneTokenFile: null,
     store: "kv",
     data: ".ursa/standalone",
     bind: "127.0.0.1",
@@ -30,6 +33,7 @@ Deno.test("resolveConfig() has Kuma's ports, loopback and a data folder by defau
     dpPort: 5678,
     kdsPort: 5685,
     kdsPlaintext: false,
+    advertise: null,
     dnsPort: 5653,
     dnsUpstream: [],
     vipRange: "240.0.0.0/4",
@@ -61,6 +65,9 @@ Deno.test("resolveConfig() reads every setting from a flag, a variable and the f
     zone: "west",
     global: "grpcs://10.0.0.1:7000",
     globalCa: "ca.pem",
+    globalCaFingerprint: `sha256:${"AB:".repeat(31)}CD`,
+    zoneToken: "a.b.c",
+    zoneTokenFile: "token",
     store: "memory",
     data: "/var/lib/ursa",
     bind: "::1",
@@ -68,6 +75,7 @@ Deno.test("resolveConfig() reads every setting from a flag, a variable and the f
     dpPort: "2",
     kdsPort: "3",
     kdsPlaintext: "true",
+    advertise: "global.example:5685",
     dnsPort: "4",
     dnsUpstream: "9.9.9.9,[::1]:5353",
     vipRange: "127.200.0.0/24",
@@ -82,14 +90,19 @@ Deno.test("resolveConfig() reads every setting from a flag, a variable and the f
     logLevel: "debug",
     logFormat: "json",
   };
+  // Each says what another says too.
+  const either = [["globalCa", "zoneToken"], ["globalCaFingerprint", "zoneTokenFile"]];
   for (const mode of ["global", "remote", "standalone"] as const) {
-    const own = settingsOf(mode).map((key) => [wordOf(key), examples[key]] as const);
-    const flags = Object.fromEntries(own);
-    const env = Object.fromEntries(own.map(([word, text]) => [variable(word), text]));
-    const file = JSON.stringify(flags);
-    const byFlags = resolve(mode, { flags }).config;
-    assert.deepEqual(resolve(mode, { env }).config, byFlags);
-    assert.deepEqual(resolve(mode, { file }).config, byFlags);
+    for (const left of either) {
+      const own = settingsOf(mode).filter((key) => !left.includes(key))
+        .map((key) => [wordOf(key), examples[key]] as const);
+      const flags = Object.fromEntries(own);
+      const env = Object.fromEntries(own.map(([word, text]) => [variable(word), text]));
+      const file = JSON.stringify(flags);
+      const byFlags = resolve(mode, { flags }).config;
+      assert.deepEqual(resolve(mode, { env }).config, byFlags);
+      assert.deepEqual(resolve(mode, { file }).config, byFlags);
+    }
   }
   const { config } = resolve("remote", {
     flags: { ...joining, dnsUpstream: "9.9.9.9,[::1]:5353" },
@@ -123,8 +136,11 @@ Deno.test("resolveConfig() lists all problems at once, each with its place", () 
 });
 
 const REFUSED: readonly [Mode, Record<string, string>, RegExp][] = [
-  ["standalone", { dpAuth: "token" }, /--dp-auth: tokens are not supported yet/],
-  ["global", { zoneAuth: "token" }, /--zone-auth: tokens are not supported yet/],
+  ["standalone", { dpAuth: "tokens" }, /--dp-auth: must be one of token, none, is "tokens"/],
+  ["remote", { ...joining, zoneToken: "a.b.c", zoneTokenFile: "f" }, /give one of them/],
+  ["remote", { ...joining, global: "grpc://x", zoneToken: "a.b.c" }, /could read it/],
+  ["remote", { ...joining, globalCaFingerprint: "sha256:12" }, /must be sha256: and 64 hex/],
+  ["global", { advertise: "grpcs://global" }, /--advertise: must be HOST or HOST:PORT/],
   ["standalone", { bind: "0.0.0.0" }, /--bind: 0\.0\.0\.0 can be reached .* --dp-auth none/],
   ["global", { bind: "::" }, /--bind: :: can be reached .* --zone-auth none/],
   ["standalone", { bind: "127.1" }, /must be an IP address/],

@@ -87,11 +87,14 @@ async function readSources(mode: Mode, flags: Sources["flags"]): Promise<Sources
   return { flags, env, file: { path, text: await readNamed("--config", path) } };
 }
 
-async function demandFilesOf({ mode, data, globalCa }: ControlPlaneConfig): Promise<void> {
-  const read = globalCa === null ? [data] : [data, globalCa];
+async function demandFilesOf(
+  { mode, data, globalCa, zoneTokenFile }: ControlPlaneConfig,
+): Promise<void> {
+  const read = [data, globalCa, zoneTokenFile].filter((path) => path !== null);
   demandFiles({ set: mode, read, write: [data] });
   if (globalCa !== null) {
     const hint = "global makes it at its first start, as ca.crt in its data folder";
     await demandNamed("--global-ca", globalCa, hint);
   }
+  if (zoneTokenFile !== null) await demandNamed("--zone-token-file", zoneTokenFile);
 }

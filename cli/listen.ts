@@ -2,7 +2,7 @@
 
 import { PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
 import type { XdsCommand } from "../actors/dataplane/messages.ts";
-import type { LeaveResult } from "../actors/proxies/messages.ts";
+import type { LeaveResult, VouchResult } from "../actors/proxies/messages.ts";
 import { join, relative } from "node:path";
 import { InvalidError } from "../core/errors.ts";
 import { isResourceName } from "../core/names.ts";
@@ -19,6 +19,7 @@ import { createKdsClient } from "../kds/io/client.ts";
 import { serveKds } from "../kds/io/server.ts";
 import type { ClientCommand, ServerCommand } from "../kds/wire.ts";
 import type { Metrics } from "./metrics.ts";
+import { membership } from "./zone_token.ts";
 import { KUMA_VERSION } from "../core/kuma.ts";
 import type { System } from "../actors/runtime/io/pump.ts";
 import type { LatePort } from "./late_port.ts";
@@ -34,8 +35,8 @@ export interface Listening {
 
 /** How long streams may take to end by themselves at shutdown. */
 const GRACE_MS = 2_000;
-/** A drain is one commit; a disk that takes longer is an error to report. */
-const LEAVE_MS = 10_000;
+/** At most one commit away; a disk that takes longer is an error to report. */
+const ANSWER_MS = 10_000;
 
 /** A listener that cannot have its port says which flag chooses another. */
 export async function named(
@@ -78,9 +79,9 @@ export function listenDp(parts: Parts, system: System, late: LatePort): Promise<
       identifier: instanceId,
       http: (request) => answerHttp(request, parts, system),
       ads: {
-        opened: (stream, { node, dialect }, request) => {
+        opened: (stream, { node, dialect, authorization: credential }, request) => {
           streams.add(stream);
-          tell({ tag: "stream_opened", stream, node, dialect, request });
+          tell({ tag: "stream_opened", stream, node, dialect, request, credential });
         },
         request: (stream, request) => tell({ tag: "stream_request", stream, request }),
         closed: (stream) => {
@@ -174,7 +175,7 @@ export async function dialGlobal(
   const { config, log } = parts;
   const client = createKdsClient({
     url: config.global!,
-    ca: config.globalCa === null ? null : await Deno.readTextFile(config.globalCa),
+    ...await membership(config),
     socketPath: socketPath(config.data),
     version: KUMA_VERSION,
     deliver: (event) => system.send(UPLINK, event),
@@ -207,7 +208,7 @@ function countersOf(
 async function answerHttp(request: Request, parts: Parts, system: System): Promise<Response> {
   const { pathname } = new URL(request.url);
   if (request.method !== "POST") return notFound();
-  if (pathname === "/bootstrap") return answerBootstrap(request, parts);
+  if (pathname === "/bootstrap") return await answerBootstrap(request, parts, system);
   if (pathname === "/ursa/drain") return await answerLeave(request, "drain", system);
   if (pathname === "/ursa/deregister") return await answerLeave(request, "deregister", system);
   return notFound();
@@ -218,12 +219,15 @@ function notFound(): Response {
   return new Response("404: Page Not Found", { status: 404 });
 }
 
-async function answerBootstrap(request: Request, parts: Parts): Promise<Response> {
+async function answerBootstrap(request: Request, parts: Parts, system: System): Promise<Response> {
   const { store, kinds, certificate, config } = parts;
+  const body = await bodyOf(request);
+  const refusal = body && config.dpAuth === "token" ? await tokenRefusal(body, system) : null;
+  if (refusal) return refusal;
   const url = new URL(
     request.headers.get("host") ? `https://${request.headers.get("host")}` : request.url,
   );
-  const { status, body, contentType } = handleBootstrap(await bodyOf(request), {
+  const { status, body: text, contentType } = handleBootstrap(body, {
     host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
     port: Number(url.port || 443),
     caCert: certificate.cert,
@@ -235,7 +239,24 @@ async function answerBootstrap(request: Request, parts: Parts): Promise<Response
     validate: (type, spec) => kinds.byName(type)?.validate(spec) ?? [],
     find: (key) => store.get(key)?.spec,
   });
-  return new Response(body, { status, headers: { "content-type": contentType } });
+  return new Response(text, { status, headers: { "content-type": contentType } });
+}
+
+/**
+ * Here, where somebody reads the answer: later only Envoy would hear of it. A proxy that names but
+ * a file shows its token when it opens its stream. 4xx: it need not try again.
+ */
+async function tokenRefusal(body: JsonObject, system: System): Promise<Response | null> {
+  const { dataplaneToken: token, dataplaneTokenPath: path, proxyType, mesh, name } = body;
+  const proxy = proxyOf({ type: proxyType ?? "", mesh: mesh ?? "", name: name ?? "" });
+  if (!proxy || (!token && path)) return null;
+  const vouched = await system.ask<VouchResult>(
+    PROXIES,
+    (reply): ProxiesMsg => ({ tag: "vouch", proxy, credential: String(token ?? ""), reply }),
+    ANSWER_MS,
+  );
+  if (vouched.ok) return null;
+  return new Response(vouched.message, { status: vouched.passing ? 503 : 422 });
 }
 
 async function answerLeave(
@@ -246,13 +267,17 @@ async function answerLeave(
   const body = await bodyOf(request) ?? {};
   const proxy = proxyOf(body);
   if (!proxy) return Response.json({ error: "mesh, name and type are needed" }, { status: 400 });
+  const credential = request.headers.get("authorization");
   const instance = typeof body["instance"] === "string" ? body["instance"] : "";
   const result = await system.ask<LeaveResult>(
     PROXIES,
-    (reply): ProxiesMsg => ({ tag: "leave", proxy, instance, how, reply }),
-    LEAVE_MS,
+    (reply): ProxiesMsg => ({ tag: "leave", proxy, instance, how, credential, reply }),
+    ANSWER_MS,
   );
   if (result.ok) return Response.json({});
+  if (result.reason === "unauthorized") {
+    return Response.json({ error: result.message }, { status: 401 });
+  }
   const status = result.reason === "unknown" ? 404 : result.reason === "superseded" ? 409 : 503;
   return Response.json({ error: result.reason }, { status });
 }

@@ -15,6 +15,13 @@ import { globalTree, zoneTree } from "../actors/tree.ts";
 import type { ApiPorts } from "../api/ports.ts";
 import { serveApi } from "../api/io/server.ts";
 import type { EnvoyAdmin } from "../core/envoy_admin.ts";
+import {
+  type AdminAuthority,
+  adminAuthority,
+  type AdminFault,
+  keepAuthority,
+  zoneEnvoyAdmin,
+} from "./admin_authority.ts";
 import type { KindTable } from "../core/kind_table.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { JsonObject } from "../core/resource.ts";
@@ -60,6 +67,8 @@ export interface Parts {
   readonly store: Store;
   readonly certificate: ServerCertificate;
   readonly instanceId: string;
+  /** Null on global, which has no proxies. */
+  readonly admin: AdminAuthority | AdminFault | null;
 }
 
 /** Runs until SIGTERM or SIGINT; rejects when it cannot start. */
@@ -73,6 +82,7 @@ export async function runControlPlane({ config, warnings }: Configured): Promise
     const { system, late, failed } = start(parts);
     open.push({ close: () => stop(system, parts.store) });
     await ensureDefaults(parts, (ops) => write(system, ops, "defaults"));
+    await keepAuthority(parts.admin, (ops) => write(system, ops, "defaults"));
     const ready: Record<string, string> = {};
     for (const listen of listenersOf(parts, system, late)) {
       const listening = await listen();
@@ -105,9 +115,12 @@ async function prepare(config: ControlPlaneConfig, log: Log): Promise<Parts> {
       why: "the former did not cover --bind, was about to expire, or could not be read",
     });
   }
+  const admin = config.mode === "global" ? null : adminAuthority(store);
+  if (admin && "fault" in admin) log("error", admin.fault);
   return {
     config,
     log,
+    admin,
     metrics: new Metrics(),
     kinds: everyKind(),
     store,
@@ -143,6 +156,8 @@ function start(parts: Parts): Started {
     kds: latePort(),
     envoys: lateEnvoyAdmin(),
   };
+  const { admin, config } = parts;
+  if (admin) late.envoys.open(zoneEnvoyAdmin(admin, { store, zone: config.zone }));
   const system = startSystem({
     seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
     tree: treeOf(parts),
@@ -210,8 +225,11 @@ function treeOf(parts: Parts): Tree {
       settings: {
         instanceId,
         vipPort: config.vipPort,
+        admin: parts.admin && "server" in parts.admin ? parts.admin.server : null,
         deregistrationDelayMs: config.deregistrationDelayMs,
       },
+      auth: config.dpAuth,
+      federated: config.global !== null,
     },
     dns: {},
     ...(config.global !== null && {

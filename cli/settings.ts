@@ -4,6 +4,9 @@ import ipaddr from "ipaddr.js";
 import type { LogLevel } from "../actors/runtime/actor.ts";
 import { isResourceName } from "../core/names.ts";
 
+/** How a peer proves who it is. */
+export type Authentication = "token" | "none";
+
 export type Mode = "global" | "remote" | "standalone";
 
 /** What a control plane runs with. Fields of other modes hold their defaults and are not looked at. */
@@ -15,6 +18,11 @@ export interface ControlPlaneConfig {
   readonly global: string | null;
   /** PEM file that the certificate of global must chain to; null: the system's roots. */
   readonly globalCa: string | null;
+  /** Hex of the SHA-256 of that root, where its file is not at hand. */
+  readonly globalCaFingerprint: string | null;
+  /** What global knows this zone by; null: what an earlier start kept, if anything. */
+  readonly zoneToken: string | null;
+  readonly zoneTokenFile: string | null;
   readonly store: "kv" | "memory";
   readonly data: string;
   /** An IP address; the ports below listen on it. Port 0: any free one. */
@@ -24,14 +32,16 @@ export interface ControlPlaneConfig {
   readonly kdsPort: number;
   /** Zones reach global without TLS. */
   readonly kdsPlaintext: boolean;
+  /** `HOST[:PORT]` by which zones reach global; null: as it listens. */
+  readonly advertise: string | null;
   readonly dnsPort: number;
   /** `ADDRESS:PORT` of the resolvers that get other names; none: such queries are refused. */
   readonly dnsUpstream: readonly string[];
   readonly vipRange: string;
   readonly vipPort: number;
   readonly vipGraceMs: number;
-  readonly dpAuth: "none";
-  readonly zoneAuth: "none";
+  readonly dpAuth: Authentication;
+  readonly zoneAuth: Authentication;
   /** Envoys read their tokens from a file for each connection, so that a new one needs no restart. */
   readonly reloadableTokens: boolean;
   readonly deregistrationDelayMs: number;
@@ -96,6 +106,27 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
     modes: ["remote"],
     parse: nonEmpty,
   },
+  globalCaFingerprint: {
+    argument: "sha256:HEX",
+    group: "Identity",
+    help: "fingerprint of that root in place of the file: `ursa ctl zone join` on global prints it",
+    modes: ["remote"],
+    parse: fingerprint,
+  },
+  zoneToken: {
+    argument: "TOKEN",
+    group: "Identity",
+    help: "what global knows this zone by; kept in the data folder for later starts",
+    modes: ["remote"],
+    parse: nonEmpty,
+  },
+  zoneTokenFile: {
+    argument: "FILE",
+    group: "Identity",
+    help: "file with that token, read anew for each connection",
+    modes: ["remote"],
+    parse: nonEmpty,
+  },
   store: {
     argument: "KIND",
     group: "Storage",
@@ -151,6 +182,13 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
     fallback: "false",
     parse: onOrOff,
   },
+  advertise: {
+    argument: "HOST[:PORT]",
+    group: "Listening",
+    help: "where zones reach this global, if not at --bind; becomes a name in its certificate",
+    modes: ["global"],
+    parse: hostAndPort,
+  },
   dnsPort: {
     argument: "PORT",
     group: "Listening",
@@ -194,18 +232,18 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
   dpAuth: {
     argument: "HOW",
     group: "Admission",
-    help: "how dataplanes prove who they are; off loopback, none must be asked for by name",
+    help: "how proxies prove who they are: token or none",
     modes: ZONES,
     fallback: "none",
-    parse: authentication,
+    parse: oneOf(["token", "none"]),
   },
   zoneAuth: {
     argument: "HOW",
     group: "Admission",
-    help: "how zones prove who they are; off loopback, none must be asked for by name",
+    help: "how zones prove who they are: token or none; Kuma's zones have no token",
     modes: ["global"],
     fallback: "none",
-    parse: authentication,
+    parse: oneOf(["token", "none"]),
   },
   reloadableTokens: {
     group: "Admission",
@@ -341,6 +379,21 @@ function globalUrl(text: string): Parsed<string> {
   return { value: `${url.protocol}//${url.port === "" ? `${url.host}:5685` : url.host}` };
 }
 
+/** As `openssl x509 -fingerprint -sha256` prints it, or as plain hex. */
+function fingerprint(text: string): Parsed<string> {
+  const hex = text.replace(/^sha256:/i, "").replaceAll(":", "").toLowerCase();
+  return /^[\da-f]{64}$/.test(hex)
+    ? { value: hex }
+    : { error: `must be sha256: and 64 hexadecimal digits, is ${JSON.stringify(text)}` };
+}
+
+function hostAndPort(text: string): Parsed<string> {
+  const url = URL.canParse(`grpcs://${text}`) ? new URL(`grpcs://${text}`) : null;
+  return url !== null && url.host === text && url.hostname !== ""
+    ? { value: text }
+    : { error: `must be HOST or HOST:PORT, is ${JSON.stringify(text)}` };
+}
+
 function ipAddress(text: string): Parsed<string> {
   return ipaddr.isValid(text) && isWhole(text)
     ? { value: text }
@@ -373,10 +426,4 @@ function withPort(text: string): string | null {
   const address = match?.[1] ?? match?.[2] ?? text;
   if (!ipaddr.isValid(address) || !isWhole(address)) return null;
   return `${address.includes(":") ? `[${address}]` : address}:${match?.[3] ?? 53}`;
-}
-
-/** Tokens have a word already, so that nobody who asks for them gets none. */
-function authentication(text: string): Parsed<"none"> {
-  if (text === "token") return { error: "tokens are not supported yet; only none is" };
-  return oneOf(["none"])(text);
 }

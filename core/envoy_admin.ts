@@ -25,5 +25,20 @@ export type EnvoyRefusal =
   /** Asked, and no useful answer came. */
   | "failed";
 
+/** The control plane's name in its certificate; listeners that Kuma made ask for the same. */
+export const ADMIN_CLIENT = "kuma-cp";
+/** The admin listeners' name in theirs, wherever they are. */
+export const ADMIN_SERVER = "envoy-admin";
+
+/** What one end of the connection to an admin listener has, in PEM. */
+export interface AdminTls {
+  readonly certificateChain: string;
+  readonly privateKey: string;
+  readonly trustedCa: string;
+}
+
+/** Where Envoy's admin API is when a resource does not say. kuma@v2.13.10:pkg/config (bootstrapServer.params.adminPort). */
+export const ADMIN_PORT = 9901;
+
 /** `proxy` is a Dataplane, ZoneIngress or ZoneEgress. Never rejects. */
 export type EnvoyAdmin = (proxy: ResourceKey, question: EnvoyQuestion) => Promise<EnvoyAnswer>;

@@ -7,6 +7,8 @@ export const ORIGIN_LABEL = "kuma.io/origin";
 export const ZONE_LABEL = "kuma.io/zone";
 export const NAMESPACE_LABEL = "k8s.kuma.io/namespace";
 export const MESH_LABEL = "kuma.io/mesh";
+/** Kuma derives a proxy's workload from this label of its Dataplane. */
+export const WORKLOAD_LABEL = "kuma.io/workload";
 
 const SUBDOMAIN = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 

@@ -1,5 +1,6 @@
 // The Envoy bootstrap of one proxy, field by field as kuma@v2.13.10:pkg/xds/bootstrap/template_v3.go.
 
+import { ADMIN_PORT } from "../core/envoy_admin.ts";
 import type { DataplaneSpec } from "../core/dataplane.ts";
 import { objectOf } from "../core/json.ts";
 import type { Json, JsonObject } from "../core/resource.ts";
@@ -23,8 +24,6 @@ export interface Bootstrapping {
   readonly reloadableTokens: boolean;
 }
 
-/** kuma@v2.13.10:pkg/config (bootstrapServer.params.adminPort). */
-const ADMIN_PORT = 9901;
 /** kuma@v2.13.10:pkg/config (proxy.gateway.globalDownstreamMaxConnections). */
 const GATEWAY_CONNECTIONS_MAX = 50_000;
 

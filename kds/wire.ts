@@ -56,8 +56,8 @@ export interface CallerInfo {
   readonly features: readonly string[];
   readonly version: string;
   readonly peer: string;
-  /** Whether exactly one authorization value came along; it is not checked yet. */
-  readonly authorized: boolean;
+  /** Every authorization value that came along. */
+  readonly authorization: readonly string[];
 }
 
 /** In call metadata too: names arrive hashed, so global must not prefix them. */

@@ -5,6 +5,7 @@
 // FOLDER holds `dataplanes/*.yaml` and, for each state, one dump of Envoy's configuration per proxy.
 
 import { parse } from "yaml";
+import type { AdminTls } from "../core/envoy_admin.ts";
 import type { DataplaneSpec } from "../core/dataplane.ts";
 import type { IdentityMaterial } from "../core/proxy.ts";
 import type { Json, JsonObject, Resource } from "../core/resource.ts";
@@ -191,6 +192,7 @@ function viewsOf(state: string, { dataplanes, ingresses }: Inputs) {
 }
 
 const IDENTITY: IdentityMaterial = example.IDENTITY;
+const ADMIN: AdminTls = { certificateChain: "", privateKey: "", trustedCa: "" };
 
 function generate(
   state: string,
@@ -201,10 +203,11 @@ function generate(
   const parsed = parseNode(node);
   if (proxy.type === "ZoneIngress") {
     const ingress = proxy as Resource<ZoneIngressSpec>;
-    return generateIngress(ingress, new Map([[view.mesh, view]]), { node: parsed }).snapshot;
+    const views = new Map([[view.mesh, view]]);
+    return generateIngress(ingress, views, { node: parsed, admin: ADMIN }).snapshot;
   }
   const identity = view.mtls ? IDENTITY : null;
-  return generateDataplane(view, proxy.name, { node: parsed, identity }).snapshot;
+  return generateDataplane(view, proxy.name, { node: parsed, identity, admin: ADMIN }).snapshot;
 }
 
 /** Only one state was recorded with its bootstrap; the others had the same. */
@@ -222,8 +225,7 @@ function resourcesOf({ resources }: Snapshot): Resources {
   for (const [word, typeUrl] of Object.entries(TYPES) as [string, TypeUrl][]) {
     for (const { name, any } of resources.get(typeUrl)?.values() ?? []) {
       const { "@type": _, ...json } = decode("google.protobuf.Any", any, { snake: true });
-      // Key material is never equal, and never recorded.
-      found.set(`${word}/${name}`, word === "secret" ? true : json as JsonObject);
+      found.set(`${word}/${name}`, word === "secret" ? true : withoutKeys(json as JsonObject));
     }
   }
   return found;
@@ -241,7 +243,7 @@ function recordedResources(dump: Dump): Resources {
   const found = new Map<string, Json>();
   const add = (word: string, key: string, list: readonly JsonObject[]) => {
     for (const { "@type": _, ...json } of list) {
-      found.set(`${word}/${json[key]}`, json as JsonObject);
+      found.set(`${word}/${json[key]}`, withoutKeys(json as JsonObject));
     }
   };
   const discovered = new Set(
@@ -254,6 +256,14 @@ function recordedResources(dump: Dump): Resources {
   add("endpoint", "cluster_name", endpoints.map(withoutEnvoysOwn));
   for (const name of dump.secrets) found.set(`secret/${name}`, true);
   return found;
+}
+
+/** Key material is never equal, and of a private key nothing is recorded. */
+function withoutKeys(json: JsonObject): JsonObject {
+  return JSON.parse(
+    JSON.stringify(json),
+    (key, value) => key === "inline_bytes" ? "<PEM>" : value,
+  );
 }
 
 /** Envoy's dump of endpoints says more than it was told. */

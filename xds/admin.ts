@@ -1,39 +1,80 @@
-// What the proxy serves of itself: whether it is ready. kuma@v2.13.10:pkg/xds/generator/admin_proxy_generator.go.
+// What the proxy serves of itself: whether it is ready, and Envoy's admin API to its control plane.
+// kuma@v2.13.10:pkg/xds/generator/admin_proxy_generator.go.
 
+import { isUnspecified } from "../core/address.ts";
+import { ADMIN_CLIENT, type AdminTls } from "../core/envoy_admin.ts";
 import type { ProxyNode } from "../core/proxy.ts";
+import type { JsonObject } from "../core/resource.ts";
+import { readinessSocket } from "../core/sockets.ts";
 import { staticCluster } from "./envoy/cluster.ts";
 import { listener, systemHttp } from "./envoy/listener.ts";
-import { ADMIN, READINESS } from "./envoy/names.ts";
-import { readinessRoutes } from "./envoy/route.ts";
+import { ADMIN, READINESS, type SocketAddress } from "./envoy/names.ts";
+import { prefixRoutes } from "./envoy/route.ts";
+import { adminSocket } from "./envoy/tls.ts";
 import { FEATURE_READINESS_SOCKET, FEATURE_REUSE_PORT } from "./node.ts";
 import type { SnapshotBuilder } from "./resources.ts";
 import { TYPES } from "./snapshot.ts";
 
-/** Nothing without an admin port; no listener without somebody who reports readiness. */
-export function addAdmin(
-  snapshot: SnapshotBuilder,
-  { node, address }: { readonly node: ProxyNode; readonly address: string },
-): void {
-  const { adminPort, adminAddress, readinessPort } = node;
-  if (adminPort === 0) return;
-  snapshot.add(TYPES.cluster, staticCluster(ADMIN, { address: adminAddress, port: adminPort }));
-  if (readinessPort === 0) return;
-  snapshot.add(TYPES.cluster, staticCluster(READINESS, readinessAddress(node)));
-  if (address === adminAddress) return;
+export interface AdminContext {
+  readonly node: ProxyNode;
+  /** Of the proxy. */
+  readonly address: string;
+  /** Where else the proxy listens. */
+  readonly taken: readonly SocketAddress[];
+  /** Without it nobody but the proxy's own host reaches the admin API. */
+  readonly tls: AdminTls | null;
+}
+
+/** Nothing without an admin port. */
+export function addAdmin(snapshot: SnapshotBuilder, context: AdminContext): void {
+  const { node } = context;
+  if (node.adminPort === 0) return;
+  const { adminAddress: address, adminPort: port } = node;
+  snapshot.add(TYPES.cluster, staticCluster(ADMIN, { address, port }));
+  if (node.readinessPort !== 0) {
+    snapshot.add(TYPES.cluster, staticCluster(READINESS, readinessAddress(node)));
+  }
+  const filterChains = chains(context);
+  if (filterChains.length === 0 || !isFree(context)) return;
   snapshot.add(
     TYPES.listener,
     listener({
       name: ADMIN,
-      address: { address, port: adminPort },
+      address: { address: context.address, port },
       direction: "INBOUND",
-      filterChains: [{ filters: [systemHttp(ADMIN, readinessRoutes(ADMIN, READINESS))] }],
+      filterChains,
+      inspectsTls: context.tls !== null,
       reusePort: node.features.includes(FEATURE_REUSE_PORT),
     }),
   );
 }
 
+/** Envoy itself has the port on its own address, and an inbound may have it on the proxy's. */
+function isFree({ node, address, taken }: AdminContext): boolean {
+  return address !== node.adminAddress && !isUnspecified(address) &&
+    !taken.some((other) => other.address === address && other.port === node.adminPort);
+}
+
+/** Readiness for everybody; behind TLS the rest, for the control plane alone. */
+function chains({ node, tls }: AdminContext): readonly JsonObject[] {
+  const ready = node.readinessPort !== 0 ? [["/ready", READINESS]] as const : [];
+  const http = (routes: readonly (readonly [string, string])[]) => [
+    systemHttp(ADMIN, prefixRoutes(ADMIN, routes)),
+  ];
+  return [
+    ...(ready.length > 0 ? [{ filters: http(ready) }] : []),
+    ...(tls
+      ? [{
+        filter_chain_match: { transport_protocol: "tls" },
+        filters: http([...ready, ["/", ADMIN]]),
+        transport_socket: adminSocket(tls, ADMIN_CLIENT),
+      }]
+      : []),
+  ];
+}
+
 function readinessAddress({ adminAddress, readinessPort, workdir, features }: ProxyNode) {
   return features.includes(FEATURE_READINESS_SOCKET)
-    ? { path: `${workdir}/kuma-readiness-reporter.sock` }
+    ? { path: readinessSocket(workdir) }
     : { address: adminAddress, port: readinessPort };
 }

@@ -4,6 +4,7 @@ import { assert } from "../core/assert.ts";
 import { type DataplaneSpec, tagSetsOf } from "../core/dataplane.ts";
 import { type MeshView, readingView, type ViewKey, type ViewReader } from "../core/mesh_view.ts";
 import type { ProxyDraft } from "../core/proxy_draft.ts";
+import type { AdminTls } from "../core/envoy_admin.ts";
 import type { IdentityMaterial, ProxyNode } from "../core/proxy.ts";
 import { POLICIES } from "../policies/registry.gen.ts";
 import { addAdmin } from "./admin.ts";
@@ -39,10 +40,11 @@ export const VIP_PORT = 80;
 export function generateDataplane(
   whole: MeshView,
   name: string,
-  { node, identity, vipPort = VIP_PORT }: {
+  { node, identity, vipPort = VIP_PORT, admin = null }: {
     readonly node: ProxyNode;
     readonly identity: IdentityMaterial | null;
     readonly vipPort?: number;
+    readonly admin?: AdminTls | null;
   },
 ): Generated {
   const reads = new Set<ViewKey>();
@@ -55,7 +57,12 @@ export function generateDataplane(
   const { draft, transparency } = draftDataplane(view, spec, { node, vipPort });
   const snapshot = new SnapshotBuilder();
   const { redirection } = transparency;
-  addAdmin(snapshot, { node, address: spec.networking.address });
+  addAdmin(snapshot, {
+    node,
+    address: spec.networking.address,
+    taken: [...draft.inbounds, ...draft.outbounds],
+    tls: admin,
+  });
   if (redirection) {
     const passthrough = view.spec().networking?.outbound?.passthrough ?? true;
     addPassthrough(snapshot, { redirection, inbounds: draft.inbounds, node, passthrough, mtls });

@@ -3,6 +3,7 @@
 import type { Endpoint, MeshView, ServiceView, ViewKey, ViewReader } from "../core/mesh_view.ts";
 import { readingView } from "../core/mesh_view.ts";
 import { sniOf } from "../core/names.ts";
+import type { AdminTls } from "../core/envoy_admin.ts";
 import type { ProxyNode } from "../core/proxy.ts";
 import { compareText, type JsonObject, type Resource } from "../core/resource.ts";
 import { matchesTags, SERVICE_TAG, type Tags, withoutTag } from "../core/tags.ts";
@@ -20,11 +21,12 @@ import { type Snapshot, TYPES } from "./snapshot.ts";
 export function generateIngress(
   ingress: Resource<ZoneIngressSpec>,
   views: ReadonlyMap<string, MeshView>,
-  { node }: { readonly node: ProxyNode },
+  { node, admin = null }: { readonly node: ProxyNode; readonly admin?: AdminTls | null },
 ): { readonly snapshot: Snapshot; readonly reads: ReadonlyMap<string, ReadonlySet<ViewKey>> } {
   const snapshot = new SnapshotBuilder();
   const address = ingress.spec.networking.address || "0.0.0.0";
-  addAdmin(snapshot, { node, address });
+  const at = { address, port: ingress.spec.networking.port };
+  addAdmin(snapshot, { node, address, taken: [at], tls: admin });
   const reads = new Map<string, ReadonlySet<ViewKey>>();
   const chains = new Map<string, JsonObject>();
   for (const [mesh, view] of [...views].sort(([a], [b]) => compareText(a, b))) {
@@ -32,7 +34,6 @@ export function generateIngress(
     reads.set(mesh, read);
     addMesh(snapshot, { view: readingView(view, read), chains });
   }
-  const at = { address, port: ingress.spec.networking.port };
   const sorted = [...chains].sort(([a], [b]) => compareText(a, b)).map(([, chain]) => chain);
   snapshot.add(
     TYPES.listener,

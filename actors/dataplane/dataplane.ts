@@ -199,6 +199,8 @@ export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
         return regenerate({ ...state, identityWaits: msg.reason }, state.revision, at);
       case "leave":
         return leave(state, msg, at);
+      case "barred":
+        return barred(state, msg, at);
       case "left":
         return left(state, msg.value, at);
       case "deregister_due":
@@ -516,7 +518,7 @@ function generate(state: State, node: ProxyNode): Generation | Waiting {
   const { key, settings } = state.args;
   if (key.type === "ingress") {
     if (!state.ingress) return { waits: "its ZoneIngress is not stored yet", owed: false };
-    return generateIngress(state.ingress, state.views, { node });
+    return generateIngress(state.ingress, state.views, { node, admin: settings.admin });
   }
   const view = state.views.get(key.mesh);
   if (!view) return { waits: `mesh "${key.mesh}" is not here yet`, owed: false };
@@ -528,6 +530,7 @@ function generate(state: State, node: ProxyNode): Generation | Waiting {
     node,
     identity: view.mtls ? state.identity : null,
     vipPort: settings.vipPort,
+    admin: settings.admin,
   });
   return { snapshot, reads: new Map([[key.mesh, reads]]) };
 }
@@ -601,6 +604,18 @@ function leave(
       reply: to,
     }),
   ]];
+}
+
+/** Without the grace of one that may come back. */
+function barred(
+  state: State,
+  msg: DataplaneMsg & { readonly tag: "barred" },
+  at: Context,
+): Turn<State> {
+  if (msg.stream !== state.stream?.id) return [state, [end(msg.stream, msg.code, msg.message)]];
+  const [alone, ended] = dropStream(state, msg, at);
+  const [next, effects] = deregister(alone, null, at);
+  return [next, [...ended, ...effects]];
 }
 
 /** `to` is told when it is durable. */

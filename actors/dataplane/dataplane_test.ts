@@ -213,7 +213,7 @@ Deno.test("a proxy that comes back while its end is on its way to the disk stays
   envoy.connect();
   at.settle();
   at.storeHeld = true;
-  at.leave(WEB, "deregister", "run-1");
+  at.leave(WEB, "deregister", { instance: "run-1" });
   at.settle();
   envoy.connect();
   at.settle();
@@ -232,15 +232,15 @@ Deno.test("a proxy that leaves is drained first, then deregistered at once", () 
   envoy.connect();
   const caller = client(at);
   assert.deepEqual(webSeenBy(caller), ["10.0.0.1:8080"]);
-  const drained = at.leave(WEB, "drain", "run-1");
+  const drained = at.leave(WEB, "drain", { instance: "run-1" });
   at.settle();
   assert.equal((drained() as { ok: boolean }).ok, true);
   assert.deepEqual(webSeenBy(caller), []);
   assert(envoy.stream);
-  const stranger = at.leave(WEB, "deregister", "run-0");
+  const stranger = at.leave(WEB, "deregister", { instance: "run-0" });
   at.settle();
   assert.deepEqual(stranger(), { ok: false, reason: "superseded" });
-  const left = at.leave(WEB, "deregister", "run-1");
+  const left = at.leave(WEB, "deregister", { instance: "run-1" });
   at.settle();
   assert.equal((left() as { ok: boolean }).ok, true);
   assert.equal(at.store.get({ type: "Dataplane", mesh: "default", name: "web" }), undefined);

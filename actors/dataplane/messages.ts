@@ -1,5 +1,6 @@
 // Everything that may be said to the actor of one proxy.
 
+import type { AdminTls } from "../../core/envoy_admin.ts";
 import type { ProxyKey } from "../../core/proxy.ts";
 import type { Draft, JsonObject } from "../../core/resource.ts";
 import type { AdsRequest } from "../../xds/stream.ts";
@@ -48,6 +49,13 @@ export type DataplaneMsg =
     readonly how: "drain" | "deregister";
     readonly reply: ReplyTo;
   }
+  /** Its token was revoked: it is nobody's endpoint from now on. */
+  | {
+    readonly tag: "barred";
+    readonly stream: string;
+    readonly code: number;
+    readonly message: string;
+  }
   /** The actor of a mesh has begun anew and knows no subscriber. */
   | { readonly tag: "mesh_started"; readonly mesh: string }
   | { readonly tag: "registered"; readonly ref: string; readonly value: WriteResult }
@@ -71,6 +79,8 @@ export const REGISTERED_BY_PROXY = "proxy";
 export interface DataplaneSettings {
   readonly instanceId: string;
   readonly vipPort: number;
+  /** What Envoys' admin listeners present and trust; null: they have none. */
+  readonly admin: AdminTls | null;
   /** How long a proxy without a stream stays registered. */
   readonly deregistrationDelayMs: number;
 }

@@ -19,6 +19,8 @@ export type ProxiesMsg =
     readonly node: JsonObject;
     readonly dialect: "sotw" | "delta";
     readonly request: AdsRequest;
+    /** The token that came along, as it was sent. */
+    readonly credential: string | null;
   }
   | { readonly tag: "stream_request"; readonly stream: string; readonly request: AdsRequest }
   | { readonly tag: "stream_closed"; readonly stream: string }
@@ -28,6 +30,14 @@ export type ProxiesMsg =
     readonly proxy: ProxyKey;
     readonly instance: string;
     readonly how: "drain" | "deregister";
+    readonly credential: string | null;
+    readonly reply: ReplyTo;
+  }
+  /** Whether a token is good for this name, before anything is opened with it. */
+  | {
+    readonly tag: "vouch";
+    readonly proxy: ProxyKey;
+    readonly credential: string | null;
     readonly reply: ReplyTo;
   }
   /** The actor of a mesh knows no subscriber: it has begun, or was told to forget them all. */
@@ -37,7 +47,13 @@ export type ProxiesMsg =
   | { readonly tag: "proxy_gone"; readonly path: Path };
 
 /** The answer to `leave`. */
-export type LeaveResult = WriteResult | {
-  readonly ok: false;
-  readonly reason: "superseded" | "unknown";
-};
+export type LeaveResult =
+  | WriteResult
+  | { readonly ok: false; readonly reason: "superseded" | "unknown" }
+  | { readonly ok: false; readonly reason: "unauthorized"; readonly message: string };
+
+/** The answer to `vouch`. */
+export type VouchResult =
+  | { readonly ok: true }
+  /** `passing`: it may be right later. */
+  | { readonly ok: false; readonly message: string; readonly passing: boolean };

@@ -28,6 +28,17 @@ import {
   type Turn,
 } from "../runtime/actor.ts";
 import { PARKED_MS } from "../runtime/tree.ts";
+import type { Draft, Resource, ResourceKey } from "../../core/resource.ts";
+import type { VerifiedToken } from "../../identity/tokens/verify.ts";
+import {
+  type Claimed,
+  emptyVault,
+  keepSecret,
+  type Refused,
+  type Vault,
+  vouch,
+  withdrawn,
+} from "./credentials.ts";
 import type { ProxiesMsg } from "./messages.ts";
 import { readRegistration } from "./registration.ts";
 import { proxyText } from "../../core/proxy.ts";
@@ -36,16 +47,36 @@ export interface ProxiesArgs {
   readonly kinds: KindTable;
   readonly zone: string;
   readonly settings: DataplaneSettings;
+  /** How proxies prove who they are. */
+  readonly auth: "token" | "none";
+  /** Under a global, which keeps the private halves of zone tokens' keys to itself. */
+  readonly federated: boolean;
 }
 
 interface State {
   readonly args: ProxiesArgs;
   /** Owned tables, mutated in place. */
   readonly meshes: Set<string>;
-  readonly streams: Map<string, Path>;
+  readonly streams: Map<string, Stream>;
+  /** The newest stream of each proxy. */
+  readonly newest: Map<Path, string>;
+  /** Null: nobody has to prove anything. */
+  readonly vault: Vault | null;
+  /** Dataplanes as they are stored; known only where tokens have to fit them. */
+  readonly stored: Map<Path, Resource>;
+  /** Why a node was refused last: said once, however often it comes back. */
+  readonly refusals: Map<string, string>;
   readonly proxies: Map<Path, Member>;
   /** Their streams keep what they have; a new one is refused for a while, and then revives them. */
   readonly parked: Map<Path, Parked>;
+}
+
+interface Stream {
+  readonly path: Path;
+  readonly key: ProxyKey;
+  /** Null where none is asked for. */
+  readonly token: VerifiedToken | null;
+  readonly resource: Draft | null;
 }
 
 interface Member {
@@ -62,6 +93,8 @@ interface Parked extends Member {
 const INVALID_ARGUMENT = 3;
 const FAILED_PRECONDITION = 9;
 const UNAVAILABLE = 14;
+/** More nodes than this that are refused at once are logged again. */
+const REFUSALS_KEPT = 4_096;
 
 export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
   mailbox: { capacity: 200_000, whenFull: "refuse" },
@@ -71,9 +104,14 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
       args,
       meshes: new Set(),
       streams: new Map(),
+      newest: new Map(),
+      vault: args.auth === "token" ? emptyVault(args) : null,
+      stored: new Map(),
+      refusals: new Map(),
       proxies: new Map(),
       parked: new Map(),
     };
+    const secrets = state.vault ? ["Secret", "GlobalSecret"] : [];
     return [state, [
       // After a restart nobody here knows the streams that are open: they come back.
       command("xds", {
@@ -84,7 +122,11 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
       send<InsightsMsg>(INSIGHTS, { tag: "proxy_silent" }),
       // Neither does anybody know the proxies that were told something before.
       toHub({ tag: "unsubscribe", to: "dataplanes/" }),
-      toHub({ tag: "subscribe", to: at.self, types: ["Mesh", "Dataplane", "ZoneIngress"] }),
+      toHub({
+        tag: "subscribe",
+        to: at.self,
+        types: ["Mesh", "Dataplane", "ZoneIngress", ...secrets],
+      }),
     ]];
   },
 
@@ -96,19 +138,30 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
         return [state, forward(state, msg.stream, msg)];
       case "stream_closed": {
         const effects = forward(state, msg.stream, msg);
-        const path = state.streams.get(msg.stream) ?? "";
+        const path = state.streams.get(msg.stream)?.path ?? "";
         state.streams.delete(msg.stream);
+        if (state.newest.get(path) === msg.stream) state.newest.delete(path);
         return [state, [...effects, ...reviveAbsent(state, path, at)]];
       }
+      case "vouch":
+        return [state, [reply(msg.reply, vouchFor(state, msg, at))]];
       case "leave": {
         const path = dataplanePath(msg.proxy);
+        const vouched = vouchFor(state, { ...msg, claimed: claimsOn(state, path) }, at);
+        if (!vouched.ok) {
+          const { message } = vouched;
+          return [state, [
+            ...noted(state, path, vouched),
+            reply(msg.reply, { ok: false, reason: "unauthorized", message }),
+          ]];
+        }
         if (!state.proxies.has(path)) {
           return [state, [reply(msg.reply, { ok: false, reason: "unknown" })]];
         }
         return [state, [send<DataplaneMsg>(path, msg)]];
       }
       case "resources_changed": {
-        const effects: Effect[] = [];
+        const effects: Effect[] = [...learned(state, msg.changes, at)];
         for (const { key, resource } of msg.changes) {
           if (key.type !== "Mesh") continue;
           if (resource) state.meshes.add(key.name);
@@ -158,21 +211,30 @@ function opened(
   at: Context,
 ): Turn<State> {
   const registration = readRegistration(msg.node, state.args);
-  if (!registration.ok) return [state, refuse(msg.stream, INVALID_ARGUMENT, registration.reason)];
+  const refused = (why: Omit<Refusal, "reason"> & { readonly reason?: string }): Turn<State> => {
+    const id = registration.ok ? dataplanePath(registration.key) : String(msg.node["id"] ?? "");
+    return [state, refuse(state, msg.stream, { id, reason: "registration", ...why })];
+  };
+  if (!registration.ok) return refused({ code: INVALID_ARGUMENT, message: registration.reason });
   const { key, metadata, resource, instance } = registration;
   if (key.type === "dataplane" && !state.meshes.has(key.mesh)) {
-    const reason =
+    const message =
       `mesh "${key.mesh}" is not here: create it, or wait until it has reached this zone`;
-    return [state, refuse(msg.stream, FAILED_PRECONDITION, reason)];
+    return refused({ code: FAILED_PRECONDITION, message });
   }
   const path = dataplanePath(key);
+  const claimed = [...(resource ? [{ resource }] : []), ...claimsOn(state, path)];
+  const vouched = vouchFor(state, { proxy: key, credential: msg.credential, claimed }, at);
+  if (!vouched.ok) return refused(vouched);
   const crashed = state.parked.get(path);
   if (crashed && at.nowMs < crashed.untilMs) {
-    const reason = `its part of the control plane crashed too often: ${crashed.reason}`;
-    return [state, refuse(msg.stream, UNAVAILABLE, reason)];
+    const message = `its part of the control plane crashed too often: ${crashed.reason}`;
+    return refused({ code: UNAVAILABLE, message });
   }
   const revived = crashed ? endStreams(state, path, "a newer stream of this proxy took over") : [];
-  state.streams.set(msg.stream, path);
+  state.refusals.delete(path);
+  state.streams.set(msg.stream, { path, key, token: vouched.token, resource });
+  state.newest.set(path, msg.stream);
   return [state, [
     ...revived,
     ...spawn(state, { key, registered: resource !== null }),
@@ -225,25 +287,117 @@ function parked(
 function reviveAbsent(state: State, path: Path, at: Context): readonly Effect[] {
   const member = state.parked.get(path);
   if (!member || at.nowMs < member.untilMs) return [];
-  return [...state.streams.values()].includes(path) ? [] : spawn(state, member);
+  return state.newest.has(path) ? [] : spawn(state, member);
 }
 
-function refuse(stream: string, code: number, reason: string): readonly Effect[] {
+interface Refusal {
+  /** A word for counters. */
+  readonly reason: string;
+  readonly code: number;
+  readonly message: string;
+}
+
+function refuse(
+  state: State,
+  stream: string,
+  refusal: Refusal & { readonly id: string },
+): readonly Effect[] {
+  const { id, code, message } = refusal;
+  return [...noted(state, id, refusal), command("xds", { do: "end", stream, code, message })];
+}
+
+/** Counted each time, logged once for each reason: a proxy comes back every few seconds. */
+function noted(
+  { refusals }: State,
+  id: string,
+  { reason, message }: Pick<Refusal, "reason" | "message">,
+): readonly Effect[] {
+  const said = refusals.get(id) === message;
+  const [oldest] = refusals.keys();
+  if (refusals.size >= REFUSALS_KEPT && oldest !== undefined) refusals.delete(oldest);
+  refusals.set(id, message);
   return [
-    log("warn", "stream refused", { reason }),
-    count("ursa_xds_streams_refused_total", { reason: "registration" }),
-    command("xds", { do: "end", stream, code, message: reason }),
+    ...(said ? [] : [log("warn", "stream refused", { proxy: id, reason: message })]),
+    count("ursa_xds_streams_refused_total", { reason }),
+  ];
+}
+
+// ---- tokens
+
+function vouchFor(
+  { vault }: State,
+  { proxy, credential, claimed = [] }: {
+    readonly proxy: ProxyKey;
+    readonly credential: string | null;
+    readonly claimed?: readonly Claimed[];
+  },
+  at: Context,
+): { readonly ok: true; readonly token: VerifiedToken | null } | Refused {
+  if (!vault) return { ok: true, token: null };
+  return vouch(vault, { key: proxy, credential, claimed, nowMs: at.nowMs });
+}
+
+/** What a name stands for already: in the store, and for the stream that has it now. */
+function claimsOn({ stored, newest, streams }: State, path: Path): readonly Claimed[] {
+  const resource = streams.get(newest.get(path) ?? "")?.resource;
+  const known = stored.get(path);
+  return [
+    ...(known ? [{ resource: known, held: true as const }] : []),
+    ...(resource ? [{ resource, held: true as const }] : []),
+  ];
+}
+
+/** Ends the streams whose tokens no longer fit what they need to fit. */
+function learned(
+  state: State,
+  changes: readonly { readonly key: ResourceKey; readonly resource: Resource | null }[],
+  at: Context,
+): readonly Effect[] {
+  const { vault, stored, streams, newest } = state;
+  if (!vault) return [];
+  let secretsChanged = false;
+  const touched = new Set<string>();
+  for (const { key, resource } of changes) {
+    if (keepSecret(vault, key, resource)) secretsChanged = true;
+    if (key.type !== "Dataplane") continue;
+    const path = dataplanePath({ type: "dataplane", mesh: key.mesh, name: key.name });
+    if (resource) stored.set(path, resource);
+    else stored.delete(path);
+    const stream = newest.get(path);
+    if (stream !== undefined) touched.add(stream);
+  }
+  const looked = secretsChanged ? streams.keys() : touched;
+  return [...looked].flatMap((stream) => recheck(state, stream, at));
+}
+
+function recheck(state: State, stream: string, at: Context): readonly Effect[] {
+  const { vault, stored, streams } = state;
+  const { path, key, token } = streams.get(stream)!;
+  if (!vault || !token) return [];
+  const resource = stored.get(path);
+  const claimed: readonly Claimed[] = resource ? [{ resource, held: true }] : [];
+  const refusal = withdrawn(vault, token, { key, claimed, nowMs: at.nowMs });
+  if (!refusal) return [];
+  const { reason, code, message } = refusal;
+  // Who lost its key alone may come back with another token; who is not trusted is nobody's endpoint.
+  const isBarred = reason === "token_revoked";
+  return [
+    log("error", "stream ended: its token is good no more", { proxy: path, reason: message }),
+    count("ursa_xds_tokens_withdrawn_total", { reason }),
+    isBarred
+      ? send<DataplaneMsg>(path, { tag: "barred", stream, code, message })
+      : command("xds", { do: "end", stream, code, message }),
   ];
 }
 
 function forward(state: State, stream: string, msg: DataplaneMsg): readonly Effect[] {
-  const path = state.streams.get(stream);
-  return path === undefined ? [] : [send(path, msg)];
+  const open = state.streams.get(stream);
+  return open === undefined ? [] : [send(open.path, msg)];
 }
 
 /** Nobody answers on these any more; the proxy comes back with a new one. */
 function endStreams({ streams }: State, path: Path, message: string): readonly Effect[] {
-  return [...streams].filter(([, owner]) => owner === path).map(([stream]) =>
+  return [...streams].filter(([, owner]) => owner.path === path).map(([stream]) =>
     command("xds", { do: "end", stream, code: UNAVAILABLE, message })
   );
 }
@@ -251,7 +405,7 @@ function endStreams({ streams }: State, path: Path, message: string): readonly E
 /** The mesh itself tells only those that it knows: some may have come in just now. */
 function meshEnded(state: State, mesh: string): readonly Effect[] {
   const message = `mesh "${mesh}" was deleted`;
-  const ended = [...state.streams].filter(([, path]) => state.proxies.get(path)?.key.mesh === mesh);
+  const ended = [...state.streams].filter(([, { key }]) => key.mesh === mesh);
   return [
     ...tellMembers(state, mesh, { tag: "mesh_changed", mesh, view: null }),
     // What it is told may reach a proxy before its newest stream, which ends in any case.

@@ -2,10 +2,10 @@
 
 import { computedLabels } from "../../api/labels.ts";
 import type { KindTable } from "../../core/kind_table.ts";
-import { isResourceName } from "../../core/names.ts";
+import { isResourceName, ORIGIN_LABEL, ZONE_LABEL } from "../../core/names.ts";
 import type { ProxyKey, ProxyType } from "../../core/proxy.ts";
 import { REGISTERED_BY_LABEL, REGISTERED_BY_PROXY } from "../dataplane/messages.ts";
-import type { Draft, JsonObject } from "../../core/resource.ts";
+import type { Draft, JsonObject, Labels } from "../../core/resource.ts";
 import type { Violation } from "../../core/violation.ts";
 import { canonicalSpec } from "../../proto/spec.ts";
 import { instanceOf, parseProxyResource } from "../../dataplane/mod.ts";
@@ -92,12 +92,23 @@ function resourceOf(
   return {
     ...identity,
     labels: {
-      ...computedLabels(kind, identity, { labels, control: { mode: "remote", zone } }),
+      ...computedLabels(kind, identity, {
+        labels: labelsOfProxy(labels),
+        spec,
+        control: { mode: "remote", zone },
+      }),
       [REGISTERED_BY_LABEL]: REGISTERED_BY_PROXY,
     },
     // As if it had come over the wire: one spelling of each field, whatever the file used.
     spec: canonicalSpec(kind, spec),
   };
+}
+
+/** Where it comes from is the control plane's to say. */
+function labelsOfProxy(labels: Labels): Labels {
+  return Object.fromEntries(
+    Object.entries(labels).filter(([name]) => name !== ORIGIN_LABEL && name !== ZONE_LABEL),
+  );
 }
 
 function inWords(violations: readonly Violation[]): string {

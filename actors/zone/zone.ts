@@ -272,7 +272,7 @@ function openDown(
   return {
     stream,
     peer: caller.peer,
-    authorized: caller.authorized,
+    authorized: caller.authorization.length === 1,
     openedAtMs: at.nowMs,
     sender: openSender(),
     book: openBook(),

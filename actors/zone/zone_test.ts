@@ -19,7 +19,7 @@ const caller = {
   features: ["hash-suffix"],
   version: "0.1.0",
   peer: "127.0.0.1:1",
-  authorized: false,
+  authorization: [],
 };
 
 function start(part: Partial<typeof args> & { readonly insight?: null } = {}) {

@@ -61,6 +61,20 @@ export function createCa(mesh: string, life: Lifetime): KeyPair {
   });
 }
 
+/** The CA of a zone's Envoy admin listeners, with the subject that Kuma gives it. */
+export function createAdminCa(life: Lifetime): KeyPair {
+  return selfSigned(newKey(), life, {
+    subject: [["organizationName", "Kuma"], ["organizationalUnitName", "Mesh"], [
+      "commonName",
+      "Envoy Admin CA",
+    ]],
+    extensions: [
+      { name: "basicConstraints", critical: true, cA: true },
+      { name: "keyUsage", critical: true, keyCertSign: true, cRLSign: true },
+    ],
+  });
+}
+
 /** One certificate that serves and is its own root: peers are given this very one to trust. */
 export function createServerCertificate(hosts: Hosts, life: Lifetime): KeyPair {
   return selfSigned(newKey(), life, {
@@ -105,6 +119,29 @@ export function issueLeaf(
   uris: readonly string[],
   life: Lifetime,
 ): IssuedLeaf {
+  return issue(authority, life, {
+    usage: { serverAuth: true, clientAuth: true },
+    altNames: uris.map(uri),
+  });
+}
+
+/** For one end of a connection, known by a DNS name. */
+export function issueNamed(
+  authority: Authority,
+  { name, usage }: { readonly name: string; readonly usage: "serverAuth" | "clientAuth" },
+  life: Lifetime,
+): IssuedLeaf {
+  return issue(authority, life, {
+    usage: { [usage]: true },
+    altNames: [{ type: 2, value: name }],
+  });
+}
+
+function issue(
+  authority: Authority,
+  life: Lifetime,
+  { usage, altNames }: { readonly usage: Asn1; readonly altNames: readonly Asn1[] },
+): IssuedLeaf {
   if (authority.expiresAtMs <= life.nowMs) {
     const since = new Date(authority.expiresAtMs).toISOString();
     throw new InvalidError(`the CA certificate expired at ${since}`);
@@ -126,9 +163,9 @@ export function issueLeaf(
         keyEncipherment: true,
         keyAgreement: true,
       },
-      { name: "extKeyUsage", serverAuth: true, clientAuth: true },
+      { name: "extKeyUsage", ...usage },
       // RFC 5280 §4.2.1.6: critical where the subject is empty.
-      { name: "subjectAltName", critical: true, altNames: uris.map(uri) },
+      { name: "subjectAltName", critical: true, altNames },
     ],
   });
   return { cert, key: pemOf(privateKey), expiresAtMs };

@@ -1,14 +1,12 @@
 // What a genuine token lets its holder be.
 
 import type { DataplaneSpec } from "../../core/dataplane.ts";
+import { WORKLOAD_LABEL } from "../../core/names.ts";
 import type { Resource } from "../../core/resource.ts";
 import { show } from "../../core/shape.ts";
 import type { DataplaneClaims, ZoneClaims } from "./claims.ts";
 
 export type Admission = { readonly ok: true } | { readonly ok: false; readonly message: string };
-
-/** Kuma derives a proxy's workload from this label of its Dataplane. */
-export const WORKLOAD_LABEL = "kuma.io/workload";
 
 export type ZoneScope = "ingress" | "egress";
 

@@ -40,6 +40,7 @@ import {
   type ZoneReport,
 } from "../wire.ts";
 import {
+  AUTHORIZATION,
   CLIENT_ID,
   CLIENT_KEEPALIVE_MS,
   fromBuffer,
@@ -53,8 +54,13 @@ import {
 export interface KdsClientOptions {
   /** `grpcs://HOST:PORT`, or `grpc://HOST:PORT` for plaintext. */
   readonly url: string;
-  /** PEM of the root, which may be global's own certificate; null: the system's roots. */
-  readonly ca: string | null;
+  /**
+   * PEM of the root, which may be global's own certificate; null: the system's roots. A function is
+   * asked until it has an answer.
+   */
+  readonly ca: string | null | (() => Promise<string | null>);
+  /** What this zone shows to prove its name; read anew for each connection. */
+  readonly token?: () => Promise<string | null>;
   /** For the relay: a path in a folder that only this user may enter, at most 100 bytes long. */
   readonly socketPath: string;
   readonly version: string;
@@ -115,6 +121,8 @@ class Link {
   readonly #options: KdsClientOptions;
   readonly #target: Target;
   #relay: Promise<GuardedRelay> | null = null;
+  /** Known once the relay has begun. */
+  #ca: string | null = null;
   #connection: Connection | null = null;
   #closed = false;
 
@@ -158,7 +166,9 @@ class Link {
 
   async #connect(id: string, zone: string): Promise<void> {
     let client: Client;
+    let metadata: Metadata;
     try {
+      metadata = await this.#metadata(zone);
       client = await this.#dial();
     } catch (error) {
       return this.#tell({ tag: "disconnected", connection: id, reason: messageOf(error) });
@@ -177,13 +187,13 @@ class Link {
     client.waitForReady(Date.now() + CONNECT_MS_MAX, (error) => {
       if (connection.over) return;
       if (error) return this.#lost(connection, error.message);
-      this.#open(connection, zone);
+      this.#open(connection, metadata);
     });
   }
 
-  #open(connection: Connection, zone: string): void {
+  #open(connection: Connection, metadata: Metadata): void {
     for (const kind of ["global_to_zone", "zone_to_global"] as const) {
-      const call = this.#call(connection, { zone, kind });
+      const call = this.#call(connection, { metadata, kind });
       connection.sync.set(kind, call);
       call.on("data", (bytes: Buffer) => this.#received(connection, kind, bytes));
       // However it ends, also without an error, this side must start over.
@@ -192,15 +202,14 @@ class Link {
         ({ code, details }: StatusObject) => this.#lost(connection, `${status[code]}: ${details}`),
       );
     }
-    for (const kind of ADMIN_KINDS) this.#openAdmin(connection, zone, kind);
+    for (const kind of ADMIN_KINDS) this.#openAdmin(connection, metadata, kind);
     this.#tell({ tag: "connected", connection: connection.id });
   }
 
   #call(
     { client, calls }: Connection,
-    { zone, kind }: { readonly zone: string; readonly kind: StreamKind },
+    { metadata, kind }: { readonly metadata: Metadata; readonly kind: StreamKind },
   ): Call {
-    const metadata = metadataFor(zone, this.#options.version);
     const call: Call = client.makeBidiStreamRequest(STREAM_PATHS[kind], asIs, asIs, metadata);
     calls.add(call);
     // The status, which comes too, says the same.
@@ -209,15 +218,15 @@ class Link {
     return call;
   }
 
-  #openAdmin(connection: Connection, zone: string, kind: AdminKind): void {
-    const call = this.#call(connection, { zone, kind });
+  #openAdmin(connection: Connection, metadata: Metadata, kind: AdminKind): void {
+    const call = this.#call(connection, { metadata, kind });
     call.on("data", (bytes: Buffer) => void this.#answer(call, kind, bytes));
     call.on("status", ({ code }: StatusObject) => {
       // An older global, which has no such question.
       if (connection.over || code === status.UNIMPLEMENTED) return;
       const again = setTimeout(() => {
         connection.reopening.delete(again);
-        if (!connection.over) this.#openAdmin(connection, zone, kind);
+        if (!connection.over) this.#openAdmin(connection, metadata, kind);
       }, REOPEN_MS);
       connection.reopening.add(again);
     });
@@ -280,12 +289,13 @@ class Link {
         ...(error !== undefined && { error }),
       });
     let client: Client;
+    let metadata: Metadata;
     try {
+      metadata = await this.#metadata(zone, reports);
       client = await this.#dial();
     } catch (error) {
       return answered(0, messageOf(error));
     }
-    const metadata = metadataFor(zone, this.#options.version, reports);
     client.makeUnaryRequest(HEALTH_PATH, asIs, asIs, toBuffer(new Uint8Array()), metadata, {
       deadline: Date.now() + HEALTH_MS_MAX,
     }, (error: ServiceError | null, bytes?: Buffer) => {
@@ -293,6 +303,11 @@ class Link {
       if (error || !bytes) return answered(0, error?.message ?? "no answer");
       answered(intervalOf(bytes));
     });
+  }
+
+  async #metadata(zone: string, reports: readonly ZoneReport[] = []): Promise<Metadata> {
+    const { version, token } = this.#options;
+    return metadataFor({ zone, version, reports, token: await token?.() ?? null });
   }
 
   async #dial(): Promise<Client> {
@@ -314,16 +329,15 @@ class Link {
     });
   }
 
-  #startRelay(): Promise<GuardedRelay> {
-    const { socketPath, onBreach } = this.#options;
+  async #startRelay(): Promise<GuardedRelay> {
+    const { socketPath, onBreach, ca } = this.#options;
     if (new TextEncoder().encode(socketPath).length > SOCKET_PATH_BYTES_MAX) {
-      return Promise.reject(
-        new InvalidError(`Cannot listen on ${socketPath}: longer than a socket's path may be`),
-      );
+      throw new InvalidError(`Cannot listen on ${socketPath}: longer than a socket's path may be`);
     }
+    this.#ca = typeof ca === "function" ? await ca() : ca;
     // One of an earlier process that had no time to clean up.
     rmSync(socketPath, { force: true });
-    return startGuardedRelay({
+    return await startGuardedRelay({
       socketPath,
       connect: () => this.#dialGlobal(),
       onBreach: (breach) => onBreach?.(breach),
@@ -337,7 +351,7 @@ class Link {
 
   #dialGlobal() {
     const { host, port, secure } = this.#target;
-    const { ca } = this.#options;
+    const ca = this.#ca;
     const socket = secure
       ? connectTls({
         host,
@@ -360,12 +374,14 @@ class Link {
   }
 }
 
-function metadataFor(
-  zone: string,
-  version: string,
-  reports: readonly ZoneReport[] = [],
-): Metadata {
+function metadataFor({ zone, version, reports, token }: {
+  readonly zone: string;
+  readonly version: string;
+  readonly reports: readonly ZoneReport[];
+  readonly token: string | null;
+}): Metadata {
   const metadata = new Metadata();
+  if (token !== null) metadata.set(AUTHORIZATION, `Bearer ${token}`);
   metadata.set(CLIENT_ID, zone);
   metadata.set("kds-version", "v3");
   metadata.set("version", version);

@@ -23,6 +23,8 @@ export const SERVER_KEEPALIVE_MS = 15_000;
 export const KEEPALIVE_TIMEOUT_MS = 15_000;
 
 export const CLIENT_ID = "client-id";
+/** Kuma's open-source zones send none; ours send `Bearer TOKEN`. */
+export const AUTHORIZATION = "authorization";
 /** Ours, on health checks: progress of the zone's proxies as JSON. Others ignore it. */
 export const PROGRESS = "ursa-progress";
 

@@ -29,6 +29,7 @@ import {
   type StreamKind,
 } from "../wire.ts";
 import {
+  AUTHORIZATION,
   CLIENT_ID,
   fromBuffer,
   HEALTH_PATH,
@@ -369,7 +370,7 @@ function callerOf(call: Call): CallerInfo {
     features: metadata.get("features").flatMap((value) => String(value).split(/,\s*/)),
     version: textOf(metadata, "version"),
     peer: call.getPeer(),
-    authorized: metadata.get("authorization").length === 1,
+    authorization: metadata.get(AUTHORIZATION).map(String),
   };
 }
 

@@ -1,6 +1,6 @@
 // What `ursa dp run` does with a real Envoy and a real control plane.
 
-import { equal, match, ok } from "node:assert/strict";
+import { equal, match, ok, rejects } from "node:assert/strict";
 import { fileURLToPath } from "node:url";
 import { get } from "../../cli/demo/client.ts";
 import { Cluster, type Workload, type Zone } from "../../cli/demo/cluster.ts";
@@ -49,6 +49,22 @@ Deno.test("dp run: registers, serves, and is gone from the list when it has ende
     await web.stop();
     equal(await zone.rest.find("/meshes/default/dataplanes/web"), null);
     match(await Deno.readTextFile(web.proxy.child.logFile), /message=Leaving/);
+  });
+});
+
+Deno.test("dp run: the control plane shows what Envoy says of itself, and nobody else does", async () => {
+  await withZone(async (zone) => {
+    const web = await zone.startWorkload({ service: "web" });
+    await untilAnswered(web);
+    const clusters = `${zone.controlPlane.url("api")}/meshes/default/dataplanes/web/clusters`;
+    await until("Envoy's admin API", async () => {
+      const response = await fetch(clusters);
+      const text = await response.text();
+      return response.ok && text.includes("localhost:9080::") || text;
+    });
+    const admin = `${web.proxy.address}:${new URL(web.proxy.admin).port}/clusters`;
+    await rejects(fetch(`http://${admin}`));
+    await rejects(fetch(`https://${admin}`));
   });
 });
 

@@ -57,6 +57,8 @@ export interface FakeEnvoyOptions {
   /** What it registers with; null when it relies on what is stored. */
   readonly resource: JsonObject | null;
   readonly metadata?: JsonObject;
+  /** What it shows to prove who it is. */
+  readonly token?: string;
   /** Envoy's words when it does not like a response; null when it does. */
   readonly judge?: (out: Outgoing) => string | null;
 }
@@ -66,6 +68,7 @@ let streams = 0;
 export class FakeEnvoy {
   readonly options: FakeEnvoyOptions;
   resource: JsonObject | null;
+  token: string | null;
   stream: string | null = null;
   /** Why the control plane ended the last stream. */
   ended: { readonly code: number; readonly message: string } | null = null;
@@ -79,6 +82,7 @@ export class FakeEnvoy {
     this.#wire = wire;
     this.options = options;
     this.resource = options.resource;
+    this.token = options.token ?? null;
   }
 
   connect(): string {

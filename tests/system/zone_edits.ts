@@ -131,8 +131,8 @@ function proxyStops({ world, pick, chance }: Drawing): void {
   if (online.length === 0) return;
   const envoy = pick(online);
   const { key, instance = "" } = envoy.options;
-  if (chance(0.3)) world.leave(key, "drain", instance);
-  if (chance(0.3)) world.leave(key, "deregister", instance);
+  if (chance(0.3)) world.leave(key, "drain", { instance });
+  if (chance(0.3)) world.leave(key, "deregister", { instance });
   if (chance(0.8)) envoy.disconnect();
 }
 

@@ -49,6 +49,8 @@ export interface WorldOptions {
   /** How long an ended proxy waits before it dials again. */
   readonly redialMs?: number;
   readonly vipGraceMs?: number;
+  /** Default none. */
+  readonly dpAuth?: "token" | "none";
 }
 
 export class ZoneWorld implements Wire {
@@ -82,7 +84,13 @@ export class ZoneWorld implements Wire {
   #serial = 0;
 
   constructor(
-    { seed, deregistrationDelayMs = 10_000, redialMs = 1_000, vipGraceMs = 60_000 }: WorldOptions,
+    {
+      seed,
+      deregistrationDelayMs = 10_000,
+      redialMs = 1_000,
+      vipGraceMs = 60_000,
+      dpAuth = "none",
+    }: WorldOptions,
   ) {
     this.random = seededRandom(seed);
     this.#redialMs = redialMs;
@@ -117,7 +125,9 @@ export class ZoneWorld implements Wire {
         proxies: {
           kinds,
           zone: ZONE,
-          settings: { instanceId: "cp-1", vipPort: VIP_PORT, deregistrationDelayMs },
+          settings: { instanceId: "cp-1", vipPort: VIP_PORT, admin: null, deregistrationDelayMs },
+          auth: dpAuth,
+          federated: false,
         },
         dns: {},
       }),
@@ -152,10 +162,17 @@ export class ZoneWorld implements Wire {
     return () => this.#answers.get(ref) as T | undefined;
   }
 
-  leave(proxy: ProxyKey, how: "drain" | "deregister", instance = ""): () => unknown {
+  leave(
+    proxy: ProxyKey,
+    how: "drain" | "deregister",
+    { instance = "", credential = null }: {
+      readonly instance?: string;
+      readonly credential?: string | null;
+    } = {},
+  ): () => unknown {
     return this.ask(
       PROXIES,
-      (reply): ProxiesMsg => ({ tag: "leave", proxy, how, instance, reply }),
+      (reply): ProxiesMsg => ({ tag: "leave", proxy, how, instance, credential, reply }),
     );
   }
 
@@ -303,9 +320,10 @@ export class ZoneWorld implements Wire {
       if (owner === envoy) this.#silent.set(old, this.nowMs + KEEPALIVE_MS);
     }
     this.#streams.set(stream, envoy);
+    const { token: credential } = envoy;
     this.#later(
       `up ${stream}`,
-      () => this.#tell({ tag: "stream_opened", stream, node, dialect, request }),
+      () => this.#tell({ tag: "stream_opened", stream, node, dialect, request, credential }),
     );
   }
 

@@ -47,13 +47,20 @@ export function inboundRoutes(service: string, cluster: string): JsonObject {
   };
 }
 
-export function readinessRoutes(name: string, cluster: string): JsonObject {
+/** Paths that a listener of the proxy's own business serves, in order, and from which cluster. */
+export function prefixRoutes(
+  name: string,
+  clusters: readonly (readonly [prefix: string, cluster: string])[],
+): JsonObject {
   return {
     validate_clusters: false,
     virtual_hosts: [{
       name,
       domains: ["*"],
-      routes: [{ match: { prefix: "/ready" }, route: { cluster, prefix_rewrite: "/ready" } }],
+      routes: clusters.map(([prefix, cluster]) => ({
+        match: { prefix },
+        route: { cluster, prefix_rewrite: prefix },
+      })),
     }],
   };
 }

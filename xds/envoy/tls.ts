@@ -1,5 +1,6 @@
 // Mutual TLS as Envoy needs to know it: contexts, and the secrets they name. kuma@v2.13.10:pkg/xds/envoy/tls/v3/tls.go.
 
+import type { AdminTls } from "../../core/envoy_admin.ts";
 import type { IdentityMaterial } from "../../core/proxy.ts";
 import type { JsonObject } from "../../core/resource.ts";
 import { caSecretName, identitySecretName } from "./names.ts";
@@ -13,6 +14,27 @@ export function downstreamSocket(mesh: string): JsonObject {
   return socket({
     "@type": `${TLS}.DownstreamTlsContext`,
     common_tls_context: commonContext(mesh, { prefix: `spiffe://${mesh}/` }),
+    require_client_certificate: true,
+  });
+}
+
+/**
+ * For the admin listener: certificates stand in the listener itself, since it must not depend on
+ * the mesh. Only whom the CA calls `client` may connect.
+ */
+export function adminSocket(tls: AdminTls, client: string): JsonObject {
+  return socket({
+    "@type": `${TLS}.DownstreamTlsContext`,
+    common_tls_context: {
+      tls_certificates: [{
+        certificate_chain: { inline_bytes: base64(tls.certificateChain) },
+        private_key: { inline_bytes: base64(tls.privateKey) },
+      }],
+      validation_context: {
+        match_typed_subject_alt_names: [{ san_type: "DNS", matcher: { exact: client } }],
+        trusted_ca: { inline_bytes: base64(tls.trustedCa) },
+      },
+    },
     require_client_certificate: true,
   });
 }

@@ -1,0 +1,109 @@
+// A workload with kuma-dp beside it, in a zone of Ursa's.
+
+import { stringify } from "yaml";
+import { get } from "../../cli/demo/client.ts";
+import type { Zone } from "../../cli/demo/cluster.ts";
+import type { Child } from "../../cli/demo/process.ts";
+import { until } from "../../cli/demo/until.ts";
+import type { JsonObject } from "../../core/resource.ts";
+import type { Bench } from "./interop.ts";
+import { freePort, type KumaDpOptions, startKumaDp } from "./kuma.ts";
+
+export interface SidecarOptions extends Partial<Pick<KumaDpOptions, "flags" | "env" | "token">> {
+  readonly name: string;
+  readonly service: string;
+  /** Which of the zone's addresses it has; 100 and up are nobody else's. */
+  readonly host: number;
+  /** Port on the proxy's address for each service that the workload calls. */
+  readonly outbounds?: Readonly<Record<string, number>>;
+  /** Into the Dataplane's inbound. */
+  readonly inbound?: JsonObject;
+  readonly networking?: JsonObject;
+  /** Address of the dp-server, when that is not the zone's own. */
+  readonly controlPlane?: string;
+}
+
+export interface Sidecar {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  readonly servicePort: number;
+  /** Envoy's admin API. */
+  readonly admin: string;
+  readonly child: Child;
+  readonly service: Child;
+  /** A request of the workload's to what is behind one of its outbounds. */
+  ask(port: number): ReturnType<typeof get>;
+}
+
+export const SIDECAR_PORT = 8080;
+
+export async function startSidecar(
+  bench: Bench,
+  zone: Zone,
+  options: SidecarOptions,
+): Promise<Sidecar> {
+  const { name, service, outbounds = {} } = options;
+  const address = zone.block.address(options.host);
+  const servicePort = SIDECAR_PORT + 1_000;
+  const workload = bench.cluster.runService(`${name}-service`, [
+    ...["--listen", `${address}:${servicePort}`, "--name", service, "--zone", zone.name],
+  ]);
+  await workload.ready;
+  const adminPort = freePort();
+  const resource = {
+    type: "Dataplane",
+    mesh: "default",
+    name,
+    networking: {
+      address,
+      admin: { port: adminPort },
+      inbound: [{
+        port: SIDECAR_PORT,
+        servicePort,
+        serviceAddress: address,
+        tags: { "kuma.io/service": service, "kuma.io/protocol": "http" },
+        ...options.inbound,
+      }],
+      outbound: Object.entries(outbounds).map(([to, port]) => ({
+        address,
+        port,
+        tags: { "kuma.io/service": to },
+      })),
+      ...options.networking,
+    },
+  };
+  const child = bench.keep(
+    await startKumaDp({
+      dir: bench.dir,
+      name,
+      resource: stringify(resource),
+      controlPlane: {
+        url: options.controlPlane ?? zone.controlPlane.url("dp"),
+        caFile: zone.controlPlane.caFile,
+      },
+      envoy: bench.envoy,
+      ...(options.flags && { flags: options.flags }),
+      ...(options.env && { env: options.env }),
+      ...(options.token && { token: options.token }),
+    }),
+  );
+  return {
+    name,
+    address,
+    port: SIDECAR_PORT,
+    servicePort,
+    admin: `http://127.0.0.1:${adminPort}`,
+    child,
+    service: workload,
+    ask: (port) => get({ host: address, port }),
+  };
+}
+
+/** Until a request through an outbound is answered by that service. */
+export async function untilReaches(from: Sidecar, port: number, service: string): Promise<void> {
+  await until(`${from.name} reaches ${service}`, async () => {
+    const { answer, error } = await from.ask(port);
+    return answer?.service === service || error || `answered by ${answer?.service}`;
+  });
+}
