@@ -3,7 +3,7 @@
 import { KUMA_VERSION } from "../core/kuma.ts";
 import type { Json, JsonObject, ResourceDescriptor } from "../core/resource.ts";
 import { TRAVEL } from "../core/travel.ts";
-import { isAdmin, whoAmI } from "./access.ts";
+import { refuse } from "./access.ts";
 import {
   answer,
   type ApiAnswer,
@@ -13,13 +13,13 @@ import {
   text,
 } from "./exchange.ts";
 import type { ApiView, ControlPlane, Kinds } from "./ports.ts";
-import { accessDenied, notAllowed, problem } from "./problem.ts";
+import { notAllowed, problem } from "./problem.ts";
 import { displayName, pluralDisplayName } from "./render.ts";
 import { type Call, get, type Route } from "./route.ts";
 
 export const CONTROL_PLANE_ROUTES: readonly Route[] = [
   get("/", ({ view }) => index(view.control)),
-  get("/config", ({ view }) => config(view.control)),
+  get("/config", config),
   get("/policies", ({ view }) => policies(view.kinds)),
   get("/_resources", ({ view }) => kindList(view.kinds)),
   get("/who-am-i", ({ request }) => identity(request)),
@@ -50,8 +50,9 @@ function index(control: ControlPlane): ApiAnswer {
   });
 }
 
-function config(control: ControlPlane): ApiAnswer {
-  return json(masked(control.config));
+function config(call: Call): ApiAnswer {
+  const denied = refuse("controlPlaneMetadata", "see the configuration", call);
+  return denied ?? json(masked(call.view.control.config));
 }
 
 /** Values of keys that name a secret are not for every reader; an empty one says so. */
@@ -108,7 +109,8 @@ function kindList(kinds: Kinds): ApiAnswer {
 }
 
 function identity(request: ApiRequest): ApiAnswer {
-  return json(whoAmI(isAdmin(request)));
+  const { name, groups } = request.user;
+  return json({ name, groups });
 }
 
 function ready(view: ApiView): ApiAnswer {
@@ -116,7 +118,8 @@ function ready(view: ApiView): ApiAnswer {
 }
 
 function actors(request: ApiRequest, view: ApiView): ApiAnswer {
-  if (!isAdmin(request)) return accessDenied("the actors");
+  const denied = refuse("adminResources", "look at the actors", { request, view });
+  if (denied) return denied;
   const items = view.actors().map((actor) => ({ ...actor }));
   return json({ total: items.length, items });
 }
@@ -148,11 +151,12 @@ function receipt({ request, params: { revision = "" } }: Call): ApiOutcome {
   };
 }
 
-function acceptGlobal({ request, view: { control } }: Call): ApiOutcome {
-  if (!control.federated) {
+function acceptGlobal({ request, view }: Call): ApiOutcome {
+  if (!view.control.federated) {
     return answer(notAllowed("Only a zone that has a global control plane can accept one.\n"));
   }
-  if (!isAdmin(request)) return answer(accessDenied("the choice of the global control plane"));
+  const denied = refuse("adminResources", "choose the global control plane", { request, view });
+  if (denied) return answer(denied);
   return {
     do: "accept_global",
     then: ({ accepted, message }) =>

@@ -2,7 +2,8 @@
 
 import type { AdminFormat, EnvoyAnswer, EnvoyQuestion } from "../core/envoy_admin.ts";
 import type { ResourceKey } from "../core/resource.ts";
-import { type ApiAnswer, type ApiRequest, text } from "./exchange.ts";
+import { type Action, refuse } from "./access.ts";
+import { answer, type ApiAnswer, type ApiRequest, text } from "./exchange.ts";
 import { notFound, problem } from "./problem.ts";
 import type { Call, Route } from "./route.ts";
 
@@ -15,14 +16,26 @@ const PROXIES = [
   { type: "ZoneEgress", path: "/zoneegresses/{name}", title: "zone egress" },
 ] as const;
 
+const ACCESS: Readonly<
+  Record<EnvoyQuestion["kind"], { readonly action: Action; readonly what: string }>
+> = {
+  xds: { action: "viewConfigDump", what: "view the configuration of an Envoy" },
+  stats: { action: "viewStats", what: "view the statistics of an Envoy" },
+  clusters: { action: "viewClusters", what: "view the clusters of an Envoy" },
+};
+
 export const ENVOY_ADMIN_ROUTES: readonly Route[] = PROXIES.flatMap(({ type, path, title }) =>
   KINDS.map((kind): Route => ({
     method: "GET",
     path: `${path}/${kind}`,
-    handler: ({ request, view, params }: Call) => {
+    handler: (call: Call) => {
+      const { request, view, params } = call;
+      const { action, what } = ACCESS[kind];
+      const denied = refuse(action, what, call);
+      if (denied) return answer(denied);
       const proxy: ResourceKey = { type, mesh: params.mesh ?? "", name: params.name ?? "" };
       const missing = notFound(`Could not get ${title} resource`);
-      if (!view.resources.get(proxy)) return { do: "answer", answer: missing };
+      if (!view.resources.get(proxy)) return answer(missing);
       const question = questionOf(kind, request);
       return {
         do: "ask_envoy",

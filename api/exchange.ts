@@ -3,9 +3,12 @@
 import type { EnvoyAnswer, EnvoyQuestion } from "../core/envoy_admin.ts";
 import type { Json, ResourceKey } from "../core/resource.ts";
 import type { Receipt } from "../core/receipt.ts";
-import type { AcceptGlobalAnswer, WriteAnswer, WriteOp } from "./ports.ts";
+import type { TokenOrder } from "../core/token.ts";
+import type { User } from "./access.ts";
+import type { AcceptGlobalAnswer, IssueAnswer, WriteAnswer, WriteOp } from "./ports.ts";
 
-export interface ApiRequest {
+/** A request before anybody knows whose it is. */
+export interface IncomingRequest {
   readonly method: string;
   /** Decoded path segments; `/` is the empty list. */
   readonly path: readonly string[];
@@ -18,6 +21,10 @@ export interface ApiRequest {
   readonly peer: string;
   /** When it came, in epoch milliseconds. */
   readonly atMs: number;
+}
+
+export interface ApiRequest extends IncomingRequest {
+  readonly user: User;
 }
 
 export interface ApiAnswer {
@@ -45,6 +52,11 @@ export type ApiOutcome =
     readonly proxy: ResourceKey;
     readonly question: EnvoyQuestion;
     readonly then: (result: EnvoyAnswer) => ApiAnswer;
+  }
+  | {
+    readonly do: "issue_token";
+    readonly order: TokenOrder;
+    readonly then: (result: IssueAnswer) => ApiAnswer;
   }
   | { readonly do: "accept_global"; readonly then: (result: AcceptGlobalAnswer) => ApiAnswer };
 

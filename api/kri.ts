@@ -1,9 +1,9 @@
 // `/_kri/…`: a resource by its identifier, whatever its kind.
 
-import { isAdmin } from "./access.ts";
+import { refuseKind } from "./access.ts";
 import type { ApiAnswer, ApiRequest } from "./exchange.ts";
 import type { ApiView } from "./ports.ts";
-import { badRequest, denyKind, notFound } from "./problem.ts";
+import { badRequest, notFound } from "./problem.ts";
 import { kriOf } from "./render.ts";
 import { renderInFormat } from "./resources.ts";
 import { get, type Route } from "./route.ts";
@@ -27,7 +27,8 @@ function byKri(kri: string, request: ApiRequest, view: ApiView): ApiAnswer {
   }
   const kind = [...view.kinds.all()].find((one) => one.shortName && one.shortName === shortName);
   if (!kind) return badRequest(`no kind has the short name ${JSON.stringify(shortName)}`);
-  if (kind.adminOnly && !isAdmin(request)) return denyKind(kind);
+  const denied = refuseKind(kind, { request, view });
+  if (denied) return denied;
   // A section, such as the name of a port, is a part of the resource.
   const wanted = `${parts.slice(0, PARTS - 1).join("_")}_`;
   const found = view.resources.list(kind.name, kind.scope === "Mesh" ? mesh : undefined)

@@ -7,7 +7,8 @@ import type { Receipt } from "../core/receipt.ts";
 import type { Draft, JsonObject, ResourceDescriptor } from "../core/resource.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import type { Op } from "../store/store.ts";
-import type { ApiAnswer, ApiOutcome, ApiRequest } from "./exchange.ts";
+import type { ApiAnswer, ApiOutcome, IncomingRequest } from "./exchange.ts";
+import type { AccessRules, Grant } from "./access.ts";
 import type { ApiPorts, ControlPlane } from "./ports.ts";
 import { handle } from "./router.ts";
 import { inspect } from "../xds/inspect/inspection.ts";
@@ -87,9 +88,29 @@ class Receipts extends Map<number, Receipt> {
   }
 }
 
+const ADMINS: Grant = { users: ["mesh-system:admin"], groups: ["mesh-system:admin"] };
+const ANYBODY: Grant = {
+  users: [],
+  groups: ["mesh-system:unauthenticated", "mesh-system:authenticated"],
+};
+const KUMA_ACCESS: AccessRules = {
+  adminResources: ADMINS,
+  generateDpToken: ADMINS,
+  generateZoneToken: ADMINS,
+  generateUserToken: ADMINS,
+  viewConfigDump: ANYBODY,
+  viewStats: ANYBODY,
+  viewClusters: ANYBODY,
+  controlPlaneMetadata: ANYBODY,
+};
+
 export function testPlane(
   control: Partial<ControlPlane> = {},
-  kinds = new KindTable(TEST_KINDS),
+  { kinds = new KindTable(TEST_KINDS), access = {}, localhostIsAdmin = true }: {
+    readonly kinds?: KindTable;
+    readonly access?: Partial<AccessRules>;
+    readonly localhostIsAdmin?: boolean;
+  } = {},
 ): TestPlane {
   const store = openMemoryStore();
   const receipts = new Receipts();
@@ -112,6 +133,14 @@ export function testPlane(
       config: { store: { type: "memory", password: "hunter2" } },
       ...control,
     },
+    authentication: {
+      localhostIsAdmin,
+      verify: (jwt) =>
+        jwt === "of-jane"
+          ? { ok: true, user: { name: "jane", groups: ["team"] } }
+          : { ok: false, message: "the user token has expired" },
+    },
+    access: { ...KUMA_ACCESS, ...access },
     actors: () => [{ path: "hub", mailbox: 0, turns: 7, restarts: 0 }],
     metrics: () => "ursa_up 1\n",
     ready: () => true,
@@ -125,6 +154,10 @@ export function testPlane(
         reason: "unreachable",
         detail: `${proxy.type} ${proxy.name}: ${JSON.stringify(question)}`,
       }),
+    issueToken: (order) =>
+      order.kind === "dataplane" && order.claims.mesh === "keyless"
+        ? { ok: false, reason: "no_key", message: "there is no signing key" }
+        : { ok: true, token: JSON.stringify(order) },
     acceptGlobal: () => Promise.resolve({ accepted: true, message: "cluster-2 is the global now" }),
     count: (metric, labels) => counted.push(`${metric} ${Object.values(labels).join(" ")}`),
   };
@@ -143,7 +176,11 @@ export function testPlane(
   };
 }
 
-export function requestOf(method: string, path: string, options: CallOptions = {}): ApiRequest {
+export function requestOf(
+  method: string,
+  path: string,
+  options: CallOptions = {},
+): IncomingRequest {
   const url = new URL(path, "http://localhost:5681");
   const { body = "", peer = "127.0.0.1" } = options;
   return {
@@ -173,6 +210,8 @@ async function run(outcome: ApiOutcome, ports: ApiPorts): Promise<ApiAnswer> {
       );
     case "ask_envoy":
       return outcome.then(await ports.envoyAdmin(outcome.proxy, outcome.question));
+    case "issue_token":
+      return outcome.then(ports.issueToken(outcome.order));
     case "accept_global":
       return outcome.then(await ports.acceptGlobal());
   }

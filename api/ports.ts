@@ -6,7 +6,9 @@ import type { KindTable } from "../core/kind_table.ts";
 import type { InitialPolicies } from "../core/initial_resources.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { Draft, JsonObject, Resource, ResourceKey } from "../core/resource.ts";
+import type { TokenOrder } from "../core/token.ts";
 import type { Violation } from "../core/violation.ts";
+import type { AccessRules, Authentication } from "./access.ts";
 
 /** The read half of the store: memory only, and exactly what is durable. */
 export interface ResourceView {
@@ -56,6 +58,8 @@ export interface ApiView {
   readonly control: ControlPlane;
   /** Of the state that `resources` shows. */
   readonly inspection: Inspection;
+  readonly authentication: Authentication;
+  readonly access: AccessRules;
   actors(): readonly ActorInfo[];
   /** Prometheus text format. */
   metrics(): string;
@@ -79,6 +83,14 @@ export type WriteAnswer =
   | { readonly ok: false; readonly reason: "invalid"; readonly violations: readonly Violation[] }
   | { readonly ok: false; readonly reason: "unavailable"; readonly error: string };
 
+export type IssueAnswer =
+  | { readonly ok: true; readonly token: string }
+  | {
+    readonly ok: false;
+    readonly reason: "disabled" | "no_key" | "broken_key";
+    readonly message: string;
+  };
+
 export interface AcceptGlobalAnswer {
   readonly accepted: boolean;
   /** What was accepted, or why nothing was: one sentence. */
@@ -93,6 +105,8 @@ export interface ApiPorts extends ApiView {
     until: { readonly waitMs: number; readonly signal: AbortSignal },
   ): Promise<Receipt | undefined>;
   write(ops: readonly WriteOp[]): Promise<WriteAnswer>;
+  /** Signs a token with the newest key of its kind. */
+  issueToken(order: TokenOrder): IssueAnswer;
   /** In a zone: takes the global that is connected now for the right one. */
   acceptGlobal(): Promise<AcceptGlobalAnswer>;
   readonly envoyAdmin: EnvoyAdmin;

@@ -1,6 +1,5 @@
 // How refusals read: the error body that Kuma's tools parse, and the plain ones of unknown routes.
 
-import type { ResourceDescriptor } from "../core/resource.ts";
 import type { Violation } from "../core/violation.ts";
 import { type ApiAnswer, json, text } from "./exchange.ts";
 import type { WriteAnswer } from "./ports.ts";
@@ -55,19 +54,6 @@ export function meshNotFound(mesh: string): ApiAnswer {
 
 export function notAllowed(detail: string): ApiAnswer {
   return problem({ status: 405, title: "Method not allowed", detail });
-}
-
-export function accessDenied(what: string): ApiAnswer {
-  return problem({
-    status: 403,
-    title: "Access Denied",
-    detail: `user "mesh-system:anonymous/mesh-system:unauthenticated" cannot access ${what}: ` +
-      "ask from the control plane's own machine, over a loopback address",
-  });
-}
-
-export function denyKind(kind: ResourceDescriptor): ApiAnswer {
-  return accessDenied(`the resource of type "${kind.name}"`);
 }
 
 /** Kuma answers unknown routes in plain text, and kuma-dp compares this one. */

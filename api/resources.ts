@@ -2,7 +2,7 @@
 
 import type { Draft, Resource, ResourceDescriptor, ResourceKey } from "../core/resource.ts";
 import { initialPoliciesOf } from "../core/initial_resources.ts";
-import { isAdmin } from "./access.ts";
+import { refuseKind } from "./access.ts";
 import { admit } from "./admission.ts";
 import {
   meshWarnings,
@@ -28,7 +28,6 @@ import { whyCopy, whyReadOnly } from "./permitted.ts";
 import type { ApiView } from "./ports.ts";
 import {
   badRequest,
-  denyKind,
   invalid,
   meshNotFound,
   notAllowed,
@@ -271,7 +270,8 @@ function written(
 }
 
 function refuseRead(target: Target, request: ApiRequest, view: ApiView): ApiAnswer | null {
-  if (target.kind.adminOnly && !isAdmin(request)) return denyKind(target.kind);
+  const denied = refuseKind(target.kind, { request, view });
+  if (denied) return denied;
   return meshMissing(target.kind, target.mesh, view) && target.mesh !== undefined
     ? meshNotFound(target.mesh)
     : null;
@@ -285,7 +285,8 @@ function refuseWrite(
   const readOnly = whyReadOnly(kind, view.control) ??
     whyCopy(view.resources.get(key), kind, view.control);
   if (readOnly) return notAllowed(readOnly);
-  if (kind.adminOnly && !isAdmin(request)) return denyKind(kind);
+  const denied = refuseKind(kind, { request, view });
+  if (denied) return denied;
   return meshMissing(kind, key.mesh, view) ? meshNotFound(key.mesh) : null;
 }
 

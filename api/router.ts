@@ -1,8 +1,9 @@
 // From a path to its handler. Static segments win over names; no name begins with `_`.
 
+import { whoAsks } from "./access.ts";
 import { CONTROL_PLANE_ROUTES } from "./control_plane.ts";
-import { answer, type ApiOutcome, type ApiRequest } from "./exchange.ts";
 import { ENVOY_ADMIN_ROUTES } from "./envoy_admin.ts";
+import { answer, type ApiOutcome, type ApiRequest, type IncomingRequest } from "./exchange.ts";
 import { withInsights } from "./insights/computed.ts";
 import { INSIGHT_ROUTES } from "./insights/routes.ts";
 import { INSPECT_ROUTES } from "./inspect/routes.ts";
@@ -11,10 +12,14 @@ import type { ApiView } from "./ports.ts";
 import { NOT_ACCEPTABLE, PAGE_NOT_FOUND, wrongMethod } from "./problem.ts";
 import { handleCollection, handleItem, insightKindOf, type Target } from "./resources.ts";
 import { RouteTable } from "./route.ts";
+import { TOKEN_ROUTES } from "./tokens.ts";
 
 /** One call, decided: pure, so that the same request and view give the same outcome. */
-export function handle(request: ApiRequest, view: ApiView): ApiOutcome {
-  if (!acceptsJson(request)) return answer(NOT_ACCEPTABLE);
+export function handle(incoming: IncomingRequest, view: ApiView): ApiOutcome {
+  if (!acceptsJson(incoming)) return answer(NOT_ACCEPTABLE);
+  const user = whoAsks(incoming, view);
+  if ("status" in user) return answer(user);
+  const request = { ...incoming, user };
   // Nobody writes insights that are computed, so only reads see them.
   const seen = request.method === "GET" ? { ...view, resources: withInsights(view) } : view;
   return fixed(request, seen) ?? resource(request, seen) ?? answer(PAGE_NOT_FOUND);
@@ -33,6 +38,7 @@ const ROUTES = new RouteTable([
   ...INSIGHT_ROUTES,
   ...INSPECT_ROUTES,
   ...KRI_ROUTES,
+  ...TOKEN_ROUTES,
 ]);
 
 function fixed(request: ApiRequest, view: ApiView): ApiOutcome | null {
@@ -87,7 +93,7 @@ function targetOf(path: readonly string[], view: ApiView): Target | null {
 }
 
 /** Plain texts go to whoever asks; the rest of the API speaks JSON only. */
-function acceptsJson({ headers, path }: ApiRequest): boolean {
+function acceptsJson({ headers, path }: IncomingRequest): boolean {
   const accept = headers.get("accept");
   return accept === null || ["metrics", "healthy", "ready"].includes(path[0] ?? "") ||
     accept.split(",").some((part) =>

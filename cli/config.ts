@@ -171,6 +171,13 @@ function checkExposure(
   }
   if (config.kdsPlaintext) warnings.push("Zones connect without TLS (--kds-plaintext)");
   if (config.bind === undefined || isLoopback(config.bind)) return warnings;
+  if (config.localhostIsAdmin) {
+    warnings.push(
+      "REST requests from this machine are the administrator's, also those of its other users and " +
+        "those that a proxy on it passes on without a Forwarded header; " +
+        "--localhost-is-admin false ends that",
+    );
+  }
   const key = config.mode === "global" ? "zoneAuth" : "dpAuth";
   const who = config.mode === "global" ? "zone" : "dataplane";
   if (config[key] === "token") return warnings;

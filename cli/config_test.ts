@@ -14,6 +14,12 @@ function resolve(
   });
 }
 
+const ADMINS = { users: ["mesh-system:admin"], groups: ["mesh-system:admin"] };
+const ANYBODY = {
+  users: [],
+  groups: ["mesh-system:unauthenticated", "mesh-system:authenticated"],
+};
+
 const joining = { zone: "east", global: "grpcs://global.example:5685" };
 
 Deno.test("resolveConfig() has Kuma's ports, loopback and a data folder by default", () => {
@@ -45,6 +51,21 @@ Deno.test("resolveConfig() has Kuma's ports, loopback and a data folder by defau
     deregistrationDelayMs: 10_000,
     initialPolicies: "none",
     meshRoutingResources: false,
+    localhostIsAdmin: true,
+    userTokenKeys: [],
+    userTokenSecrets: true,
+    dpTokenIssuer: true,
+    zoneTokenIssuer: true,
+    userTokenIssuer: true,
+    adminToken: true,
+    accessAdminResources: ADMINS,
+    accessGenerateDpToken: ADMINS,
+    accessGenerateZoneToken: ADMINS,
+    accessGenerateUserToken: ADMINS,
+    accessViewConfigDump: ANYBODY,
+    accessViewStats: ANYBODY,
+    accessViewClusters: ANYBODY,
+    accessControlPlaneMetadata: ANYBODY,
     logLevel: "info",
     logFormat: "logfmt",
   });
@@ -87,6 +108,21 @@ Deno.test("resolveConfig() reads every setting from a flag, a variable and the f
     deregistrationDelayMs: "250ms",
     initialPolicies: "kuma",
     meshRoutingResources: "true",
+    localhostIsAdmin: "false",
+    userTokenKeys: "hr=hr.pem,2=/keys/2=b.pem",
+    userTokenSecrets: "false",
+    dpTokenIssuer: "false",
+    zoneTokenIssuer: "false",
+    userTokenIssuer: "false",
+    adminToken: "false",
+    accessAdminResources: "user:jane,group:ops",
+    accessGenerateDpToken: "group:ops",
+    accessGenerateZoneToken: "group:ops",
+    accessGenerateUserToken: "user:jane",
+    accessViewConfigDump: "group:ops",
+    accessViewStats: "group:ops",
+    accessViewClusters: "group:ops",
+    accessControlPlaneMetadata: "group:ops",
     logLevel: "debug",
     logFormat: "json",
   };
@@ -108,6 +144,14 @@ Deno.test("resolveConfig() reads every setting from a flag, a variable and the f
     flags: { ...joining, dnsUpstream: "9.9.9.9,[::1]:5353" },
   });
   assert.deepEqual(config.dnsUpstream, ["9.9.9.9:53", "[::1]:5353"]);
+  const { userTokenKeys, accessAdminResources } = resolve("global", {
+    flags: { userTokenKeys: "hr=hr.pem, 2=/keys/2=b.pem", accessAdminResources: "user:jane" },
+  }).config;
+  assert.deepEqual(userTokenKeys, [
+    { keyId: "hr", path: "hr.pem" },
+    { keyId: "2", path: "/keys/2=b.pem" },
+  ]);
+  assert.deepEqual(accessAdminResources, { users: ["jane"], groups: [] });
 });
 
 Deno.test("resolveConfig() lists all problems at once, each with its place", () => {
@@ -148,6 +192,9 @@ const REFUSED: readonly [Mode, Record<string, string>, RegExp][] = [
   ["standalone", { vipPort: "0" }, /from 1 to 65535/],
   ["standalone", { dnsUpstream: "9.9.9.9,dns.example" }, /has "dns.example"/],
   ["standalone", { data: "" }, /--data: must not be empty/],
+  ["global", { localhostIsAdmin: "yes" }, /must be one of true, false/],
+  ["global", { userTokenKeys: "key.pem" }, /must be a list of KEY-ID=FILE, has "key.pem"/],
+  ["global", { accessViewStats: "jane" }, /user:NAME and group:NAME, has "jane"/],
   ["remote", { ...joining, global: "https://global" }, /must be grpcs:\/\/HOST:PORT/],
   ["remote", { ...joining, global: "grpcs://global/path" }, /must be grpcs:\/\/HOST:PORT/],
 ];
@@ -161,6 +208,11 @@ for (const [mode, flags, message] of REFUSED) {
 Deno.test("resolveConfig() warns where it does what was asked for by name", () => {
   const open = resolve("standalone", { flags: { bind: "10.0.0.1", dpAuth: "none" } });
   assert.match(open.warnings.join(), /Anybody who reaches 10\.0\.0\.1 can join as a dataplane/);
+  assert.match(open.warnings.join(), /those that a proxy on it passes on/);
+  const closed = resolve("standalone", {
+    flags: { bind: "10.0.0.1", dpAuth: "none", localhostIsAdmin: "false" },
+  });
+  assert.doesNotMatch(closed.warnings.join(), /the administrator's/);
   const plain = resolve("remote", { flags: { ...joining, global: "grpc://global" } });
   assert.match(plain.warnings.join(), /not encrypted/);
   assert.equal(plain.config.global, "grpc://global:5685");

@@ -87,10 +87,10 @@ async function readSources(mode: Mode, flags: Sources["flags"]): Promise<Sources
   return { flags, env, file: { path, text: await readNamed("--config", path) } };
 }
 
-async function demandFilesOf(
-  { mode, data, globalCa, zoneTokenFile }: ControlPlaneConfig,
-): Promise<void> {
-  const read = [data, globalCa, zoneTokenFile].filter((path) => path !== null);
+async function demandFilesOf(config: ControlPlaneConfig): Promise<void> {
+  const { mode, data, globalCa, zoneTokenFile, userTokenKeys } = config;
+  const keys = userTokenKeys.map(({ path }) => path);
+  const read = [data, globalCa, zoneTokenFile, ...keys].filter((path) => path !== null);
   demandFiles({ set: mode, read, write: [data] });
   if (globalCa !== null) {
     const hint = "global makes it at its first start, as ca.crt in its data folder";

@@ -1,6 +1,5 @@
-// What a new control plane begins with: its cluster id, a mesh, and that mesh's signing key.
+// What a new control plane begins with: its cluster id, a mesh, and signing keys.
 
-import { generateKeyPairSync } from "node:crypto";
 import type { WriteResult } from "../actors/hub/messages.ts";
 import { UnavailableError } from "../core/errors.ts";
 import {
@@ -11,23 +10,31 @@ import {
 import type { Draft } from "../core/resource.ts";
 import type { Op } from "../store/store.ts";
 import type { Parts } from "./run.ts";
+import { missingTokenSecrets } from "./signing_keys.ts";
 import type { ControlPlaneConfig } from "./settings.ts";
 
 const CLUSTER_ID = { type: "Config", mesh: "", name: "kuma-cluster-id" } as const;
 const DEFAULT_MESH = { type: "Mesh", mesh: "", name: "default", labels: {}, spec: {} };
 
 /**
- * A zone under a global gets its meshes from there. The signing key is what a new mesh has in
- * Kuma: kuma@v2.13.10:pkg/defaults/mesh.
+ * A zone under a global gets its meshes from there, with their signing keys.
+ * kuma@v2.13.10:pkg/defaults.
  */
 export async function ensureDefaults(
   parts: Parts,
   write: (ops: readonly Op[]) => Promise<WriteResult>,
 ): Promise<void> {
-  const ops = [...firstResources(parts), ...missingGenerators(parts)];
-  if (ops.length === 0) return;
-  const result = await write(ops.map((resource) => ({ op: "put", expected: 0, resource })));
-  if (!result.ok) throw new UnavailableError(`The defaults were not written: ${result.reason}`, 0);
+  const make = async (resources: readonly Draft[]) => {
+    if (resources.length === 0) return;
+    const result = await write(
+      resources.map((resource) => ({ op: "put", expected: 0, resource })),
+    );
+    if (result.ok) return;
+    throw new UnavailableError(`The defaults were not written: ${result.reason}`, 0);
+  };
+  await make([...firstResources(parts), ...missingGenerators(parts)]);
+  const meshes = parts.store.list("Mesh").map(({ name }) => name);
+  await make(await missingTokenSecrets({ ...parts, meshes }));
 }
 
 export function newMeshOf(config: ControlPlaneConfig): InitialPolicies {
@@ -39,7 +46,6 @@ function firstResources({ config, store }: Parts): readonly Draft[] {
   return [
     { ...CLUSTER_ID, labels: {}, spec: { config: crypto.randomUUID() } },
     DEFAULT_MESH,
-    signingKey(DEFAULT_MESH.name),
     ...initialPoliciesOf(DEFAULT_MESH, newMeshOf(config)),
   ];
 }
@@ -49,16 +55,4 @@ function missingGenerators({ config, store }: Parts): readonly Draft[] {
   if (config.initialPolicies === "none") return [];
   return initialHostnameGenerators(config.mode === "global" ? "global" : "zone")
     .filter((generator) => !store.get(generator));
-}
-
-function signingKey(mesh: string): Draft {
-  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-  const pem = privateKey.export({ type: "pkcs1", format: "pem" }) as string;
-  return {
-    type: "Secret",
-    mesh,
-    name: `dataplane-token-signing-key-${mesh}-1`,
-    labels: { "kuma.io/mesh": mesh },
-    spec: { data: btoa(pem) },
-  };
 }

@@ -53,6 +53,8 @@ import {
   named,
 } from "./listen.ts";
 import type { ControlPlaneConfig } from "./settings.ts";
+import { withSigningKeys } from "./signing_keys.ts";
+import { openTokens, readPublicKeys, type Tokens } from "./tokens.ts";
 import { VERSION } from "./version.ts";
 import { inspect } from "../xds/inspect/inspection.ts";
 import { meshViews } from "./mesh_views.ts";
@@ -69,6 +71,7 @@ export interface Parts {
   readonly instanceId: string;
   /** Null on global, which has no proxies. */
   readonly admin: AdminAuthority | AdminFault | null;
+  readonly tokens: Tokens;
 }
 
 /** Runs until SIGTERM or SIGINT; rejects when it cannot start. */
@@ -124,6 +127,7 @@ async function prepare(config: ControlPlaneConfig, log: Log): Promise<Parts> {
     metrics: new Metrics(),
     kinds: everyKind(),
     store,
+    tokens: openTokens({ config, resources: store, publicKeys: await readPublicKeys(config) }),
     certificate,
     instanceId: `${config.zone || config.mode}-${crypto.randomUUID().slice(0, 8)}`,
   };
@@ -306,7 +310,7 @@ function listenApi(parts: Parts, system: System, envoyAdmin: EnvoyAdmin): Promis
 }
 
 function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
-  const { config, kinds, store, metrics, instanceId } = parts;
+  const { config, kinds, store, metrics, instanceId, tokens } = parts;
   const clusterId = () => {
     const spec = store.get({ type: "Config", mesh: "", name: "kuma-cluster-id" })?.spec;
     return typeof spec?.["config"] === "string" ? spec["config"] : "";
@@ -329,6 +333,20 @@ function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
       newMesh: newMeshOf(config),
       config: config as unknown as JsonObject,
     },
+    authentication: {
+      localhostIsAdmin: config.localhostIsAdmin,
+      verify: (jwt, nowMs) => tokens.verifyUser(jwt, nowMs),
+    },
+    access: {
+      adminResources: config.accessAdminResources,
+      generateDpToken: config.accessGenerateDpToken,
+      generateZoneToken: config.accessGenerateZoneToken,
+      generateUserToken: config.accessGenerateUserToken,
+      viewConfigDump: config.accessViewConfigDump,
+      viewStats: config.accessViewStats,
+      viewClusters: config.accessViewClusters,
+      controlPlaneMetadata: config.accessControlPlaneMetadata,
+    },
     actors: () =>
       system.kernel.actors().map(({ path, depth, turns, restarts, summary }) => ({
         path,
@@ -340,7 +358,8 @@ function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
     metrics: () => metrics.render(),
     ready: () => true,
     awaitReceipt: (revision, until) => awaitReceipt(system, revision, until),
-    write: (ops) => write(system, ops, "rest"),
+    write: async (ops) => await write(system, await withSigningKeys(ops, store), "rest"),
+    issueToken: (order) => tokens.issue(order, { id: crypto.randomUUID(), nowMs: Date.now() }),
     acceptGlobal: () =>
       system.ask("uplink", (reply) => ({ tag: "accept_global", reply }) as never, 10_000),
     count: (metric, labels) => metrics.count(metric, labels),

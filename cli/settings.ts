@@ -2,7 +2,10 @@
 
 import ipaddr from "ipaddr.js";
 import type { LogLevel } from "../actors/runtime/actor.ts";
+import { durationMs } from "../core/duration.ts";
+import type { Grant } from "../api/access.ts";
 import { isResourceName } from "../core/names.ts";
+import type { TokenKind } from "../core/token.ts";
 
 /** How a peer proves who it is. */
 export type Authentication = "token" | "none";
@@ -49,8 +52,29 @@ export interface ControlPlaneConfig {
   readonly initialPolicies: "kuma" | "none";
   /** Whether a new mesh begins with the classic policies that allow and route everything. */
   readonly meshRoutingResources: boolean;
+  readonly localhostIsAdmin: boolean;
+  readonly userTokenKeys: readonly KeyFile[];
+  readonly userTokenSecrets: boolean;
+  readonly dpTokenIssuer: boolean;
+  readonly zoneTokenIssuer: boolean;
+  readonly userTokenIssuer: boolean;
+  readonly adminToken: boolean;
+  readonly accessAdminResources: Grant;
+  readonly accessGenerateDpToken: Grant;
+  readonly accessGenerateZoneToken: Grant;
+  readonly accessGenerateUserToken: Grant;
+  readonly accessViewConfigDump: Grant;
+  readonly accessViewStats: Grant;
+  readonly accessViewClusters: Grant;
+  readonly accessControlPlaneMetadata: Grant;
   readonly logLevel: LogLevel;
   readonly logFormat: "logfmt" | "json";
+}
+
+/** Public key in a PEM file, for tokens that name it in their header. */
+export interface KeyFile {
+  readonly keyId: string;
+  readonly path: string;
 }
 
 export type SettingKey = Exclude<keyof ControlPlaneConfig, "mode">;
@@ -68,6 +92,7 @@ export interface Setting<Value = unknown> {
     | "Names"
     | "Admission"
     | "New meshes"
+    | "Access"
     | "Logging";
   readonly help: string;
   readonly modes: readonly Mode[];
@@ -80,6 +105,10 @@ export interface Setting<Value = unknown> {
 
 const EVERY: readonly Mode[] = ["global", "remote", "standalone"];
 const ZONES: readonly Mode[] = ["remote", "standalone"];
+
+/** kuma@v2.13.10:pkg/config/access (static). */
+const ADMIN = "user:mesh-system:admin,group:mesh-system:admin";
+const ANYBODY = "group:mesh-system:unauthenticated,group:mesh-system:authenticated";
 
 /** In the order of the help. */
 export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[K]> } = {
@@ -275,6 +304,49 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
     fallback: "false",
     parse: onOrOff,
   },
+  localhostIsAdmin: {
+    argument: "BOOL",
+    group: "Access",
+    help: "REST requests from this machine, over a loopback address, are the administrator's",
+    modes: EVERY,
+    fallback: "true",
+    parse: onOrOff,
+  },
+  userTokenKeys: {
+    argument: "LIST",
+    group: "Access",
+    help: "public keys of user tokens that were issued offline, as KEY-ID=FILE,…",
+    modes: EVERY,
+    fallback: "",
+    parse: keyFiles,
+  },
+  userTokenSecrets: {
+    argument: "BOOL",
+    group: "Access",
+    help: "user tokens of the control plane's own signing keys are good too",
+    modes: EVERY,
+    fallback: "true",
+    parse: onOrOff,
+  },
+  dpTokenIssuer: issuer("dataplane"),
+  zoneTokenIssuer: issuer("zone"),
+  userTokenIssuer: issuer("user"),
+  adminToken: {
+    argument: "BOOL",
+    group: "Access",
+    help: "make a token for the administrator, kept as GlobalSecret admin-user-token",
+    modes: EVERY,
+    fallback: "true",
+    parse: onOrOff,
+  },
+  accessAdminResources: grant("read and write secrets, and look inside", ADMIN),
+  accessGenerateDpToken: grant("have dataplane tokens issued", ADMIN),
+  accessGenerateZoneToken: grant("have zone tokens issued", ADMIN),
+  accessGenerateUserToken: grant("have user tokens issued", ADMIN),
+  accessViewConfigDump: grant("see what a proxy's Envoy is configured with", ANYBODY),
+  accessViewStats: grant("see the statistics of a proxy's Envoy", ANYBODY),
+  accessViewClusters: grant("see the clusters of a proxy's Envoy", ANYBODY),
+  accessControlPlaneMetadata: grant("see the control plane's configuration", ANYBODY),
   logLevel: {
     argument: "LEVEL",
     group: "Logging",
@@ -356,13 +428,10 @@ function port(least: 0 | 1): (text: string) => Parsed<number> {
 
 /** Go's notation, since that is what the durations in Kuma's resources look like. */
 function duration(text: string): Parsed<number> {
-  const units: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-  const isDuration = /^(\d+(\.\d+)?(ms|s|m|h))+$/.test(text);
-  if (!isDuration && text !== "0") {
-    return { error: `must be a duration such as 500ms, 10s or 1h30m, is ${JSON.stringify(text)}` };
-  }
-  const terms = [...text.matchAll(/([\d.]+)(ms|s|m|h)/g)];
-  return { value: terms.reduce((sum, [, count, unit]) => sum + Number(count) * units[unit!]!, 0) };
+  const value = durationMs(text);
+  return value === null
+    ? { error: `must be a duration such as 500ms, 10s or 1h30m, is ${JSON.stringify(text)}` }
+    : { value };
 }
 
 function zoneName(text: string): Parsed<string> {
@@ -412,7 +481,7 @@ function ipRange(text: string): Parsed<string> {
 }
 
 function resolvers(text: string): Parsed<readonly string[]> {
-  const list = text.split(",").map((it) => it.trim()).filter((it) => it !== "");
+  const list = listOf(text);
   const value = list.map(withPort);
   const wrong = list.filter((_, i) => value[i] === null);
   return wrong.length === 0
@@ -426,4 +495,53 @@ function withPort(text: string): string | null {
   const address = match?.[1] ?? match?.[2] ?? text;
   if (!ipaddr.isValid(address) || !isWhole(address)) return null;
   return `${address.includes(":") ? `[${address}]` : address}:${match?.[3] ?? 53}`;
+}
+
+function issuer(kind: TokenKind): Setting<boolean> {
+  return {
+    argument: "BOOL",
+    group: "Access",
+    help: `issue ${kind} tokens over REST`,
+    modes: EVERY,
+    fallback: "true",
+    parse: onOrOff,
+  };
+}
+
+function grant(what: string, fallback: string): Setting<Grant> {
+  return {
+    argument: "LIST",
+    group: "Access",
+    help: `who may ${what}, as user:NAME and group:NAME`,
+    modes: EVERY,
+    fallback,
+    parse: grantees,
+  };
+}
+
+function listOf(text: string): readonly string[] {
+  return text.split(",").map((it) => it.trim()).filter((it) => it !== "");
+}
+
+function grantees(text: string): Parsed<Grant> {
+  const list = listOf(text);
+  const of = (kind: string) =>
+    list.filter((it) => it.startsWith(kind)).map((it) => it.slice(kind.length));
+  const wrong = list.find((it) => !/^(user|group):./.test(it));
+  return wrong === undefined
+    ? { value: { users: of("user:"), groups: of("group:") } }
+    : { error: `must be a list of user:NAME and group:NAME, has ${JSON.stringify(wrong)}` };
+}
+
+function keyFiles(text: string): Parsed<readonly KeyFile[]> {
+  const list = listOf(text);
+  const wrong = list.find((it) => !/^[^=]+=./.test(it));
+  if (wrong !== undefined) {
+    return { error: `must be a list of KEY-ID=FILE, has ${JSON.stringify(wrong)}` };
+  }
+  const value = list.map((it) => {
+    const equals = it.indexOf("=");
+    return { keyId: it.slice(0, equals), path: it.slice(equals + 1) };
+  });
+  return { value };
 }

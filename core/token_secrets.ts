@@ -1,12 +1,7 @@
 // Names of the secrets that tokens hang on: signing keys with their serial numbers, revocation lists.
 
 import type { ResourceKey } from "./resource.ts";
-
-/**
- * Whom a token speaks for: a proxy of a mesh, a zone's own proxies and control plane, somebody who
- * asks the REST API.
- */
-export type TokenKind = "dataplane" | "zone" | "user";
+import type { TokenKind } from "./token.ts";
 
 /** What a signing key is called before its serial number. kuma@v2.13.10:pkg/core/resources/apis/system/constants.go. */
 export function signingKeyPrefix(kind: TokenKind, mesh: string): string {

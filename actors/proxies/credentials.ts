@@ -4,13 +4,13 @@ import type { DataplaneSpec } from "../../core/dataplane.ts";
 import type { ProxyKey } from "../../core/proxy.ts";
 import type { Draft, Resource, ResourceKey } from "../../core/resource.ts";
 import { keyText } from "../../core/resource.ts";
-import type { TokenKind } from "../../core/token_secrets.ts";
+import type { TokenKind } from "../../core/token.ts";
 import {
   type Admission,
   admitsDataplane,
   admitsZoneProxy,
 } from "../../identity/tokens/admission.ts";
-import type { DataplaneClaims, ZoneClaims } from "../../identity/tokens/claims.ts";
+import type { DataplaneClaims, ZoneClaims } from "../../core/token.ts";
 import { type Keyring, keyringOf, type TokenSecret } from "../../identity/tokens/keyring.ts";
 import { recheckToken, type VerifiedToken, verifyToken } from "../../identity/tokens/verify.ts";
 

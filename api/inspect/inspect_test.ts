@@ -7,7 +7,7 @@ import { MESH, RESOURCES } from "./inspected_mesh_test.ts";
 /** What the real kuma-cp says of the same mesh is compared in tests/interop/inspect_test.ts. */
 async function plane(): Promise<TestPlane> {
   const kinds = everyKind();
-  const plane = testPlane({ zone: "z" }, kinds);
+  const plane = testPlane({ zone: "z" }, { kinds });
   for (const resource of RESOURCES) {
     const { type, name } = resource as { type: string; name: string };
     const path = type === "Mesh"

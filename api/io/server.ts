@@ -1,6 +1,6 @@
 // The REST API's HTTP listener: requests in, handlers' outcomes carried out.
 
-import type { ApiAnswer, ApiOutcome, ApiRequest } from "../exchange.ts";
+import type { ApiAnswer, ApiOutcome, IncomingRequest } from "../exchange.ts";
 import type { ApiPorts, WriteAnswer } from "../ports.ts";
 import { badRequest, problem } from "../problem.ts";
 import { handle, routeOf } from "../router.ts";
@@ -67,7 +67,7 @@ async function answerCall(request: Request, at: Surroundings): Promise<Response>
 /** A client's own words never become label values. */
 const METHODS = new Set(["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"]);
 
-async function settle(call: ApiRequest, at: Surroundings): Promise<ApiAnswer> {
+async function settle(call: IncomingRequest, at: Surroundings): Promise<ApiAnswer> {
   try {
     for (let tries = 1;; tries++) {
       const outcome = handle(call, at.ports);
@@ -95,6 +95,8 @@ async function carryOut(
       return outcome.answer;
     case "ask_envoy":
       return outcome.then(await ports.envoyAdmin(outcome.proxy, outcome.question));
+    case "issue_token":
+      return outcome.then(ports.issueToken(outcome.order));
     case "accept_global":
       return outcome.then(await ports.acceptGlobal());
     case "await_receipt":
@@ -104,7 +106,7 @@ async function carryOut(
   }
 }
 
-async function readCall(request: Request, peer: string): Promise<ApiRequest | ApiAnswer> {
+async function readCall(request: Request, peer: string): Promise<IncomingRequest | ApiAnswer> {
   const url = new URL(request.url);
   const path = decodePath(url.pathname);
   if (!path) return badRequest("the path has a malformed percent-encoding");

@@ -1,5 +1,6 @@
 // Words of the command line: kinds, durations, `key=value` pairs.
 
+import { durationMs as parseDuration } from "../../core/duration.ts";
 import type { ResourceDescriptor } from "../../core/resource.ts";
 import { nearest } from "../../core/nearest.ts";
 import { CommandError, EXIT } from "../output.ts";
@@ -26,18 +27,14 @@ export function typeList(kinds: readonly ResourceDescriptor[]): string {
     .sort().join(", ");
 }
 
-const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
 /** Go's spelling: `30s`, `1m30s`, `500ms`. */
 export function durationMs(given: string, option: string): number {
-  if (!/^(\d+(\.\d+)?(ms|s|m|h))+$/.test(given)) {
-    throw new CommandError(
-      `${option} must be a duration such as 30s or 1m30s, is "${given}"`,
-      EXIT.usage,
-    );
-  }
-  return [...given.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)]
-    .reduce((sum, [, count, unit]) => sum + Number(count) * (UNITS_MS[unit ?? ""] ?? 0), 0);
+  const value = parseDuration(given);
+  if (value !== null) return value;
+  throw new CommandError(
+    `${option} must be a duration such as 30s or 1m30s, is "${given}"`,
+    EXIT.usage,
+  );
 }
 
 export function pairs(given: readonly string[], option: string): ReadonlyMap<string, string> {

@@ -1,12 +1,16 @@
 // New signing keys for tokens.
 
-import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPair, type KeyObject } from "node:crypto";
+import { promisify } from "node:util";
 import { privateKeyPem } from "../tokens/rsa_key.ts";
 
 /** kuma@v2.13.10:pkg/util/rsa (DefaultKeySize). */
 const KEY_BITS = 2048;
 
-/** PEM. Takes a tenth of a second. */
-export function newSigningKey(): string {
-  return privateKeyPem(generateKeyPairSync("rsa", { modulusLength: KEY_BITS }).privateKey);
+/** PEM. Takes a tenth of a second, beside the event loop. */
+export async function newSigningKey(): Promise<string> {
+  const { privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: KEY_BITS }) as {
+    readonly privateKey: KeyObject;
+  };
+  return privateKeyPem(privateKey);
 }

@@ -4,7 +4,7 @@ import type { DataplaneSpec } from "../../core/dataplane.ts";
 import { WORKLOAD_LABEL } from "../../core/names.ts";
 import type { Resource } from "../../core/resource.ts";
 import { show } from "../../core/shape.ts";
-import type { DataplaneClaims, ZoneClaims } from "./claims.ts";
+import type { DataplaneClaims, ZoneClaims } from "../../core/token.ts";
 
 export type Admission = { readonly ok: true } | { readonly ok: false; readonly message: string };
 

@@ -1,37 +1,9 @@
-// What a token says about its holder.
+// What a token says about its holder, read from JSON and written to it.
 
 import { isObject } from "../../core/json.ts";
 import type { Json, JsonObject } from "../../core/resource.ts";
 import { show } from "../../core/shape.ts";
-import type { TokenKind } from "../../core/token_secrets.ts";
-
-/** Every field that is not empty narrows what the token is good for. */
-export interface DataplaneClaims {
-  readonly name: string;
-  readonly mesh: string;
-  /** Values that a proxy may have, for tags that it must have. */
-  readonly tags: Readonly<Record<string, readonly string[]>>;
-  /** "" is a dataplane's too. */
-  readonly type: string;
-  readonly workload: string;
-}
-
-export interface ZoneClaims {
-  /** "": any zone. */
-  readonly zone: string;
-  readonly scope: readonly string[];
-}
-
-export interface UserClaims {
-  readonly name: string;
-  readonly groups: readonly string[];
-}
-
-export interface ClaimsOf {
-  readonly dataplane: DataplaneClaims;
-  readonly zone: ZoneClaims;
-  readonly user: UserClaims;
-}
+import type { ClaimsOf, TokenKind, TokenOrder } from "../../core/token.ts";
 
 /** Claims that every kind has. RFC 7519 §4.1. */
 export interface RegisteredClaims {
@@ -80,17 +52,18 @@ export function readRegistered(payload: JsonObject): RegisteredClaims {
 }
 
 /** The other way round: the payload of a new token. */
-export const PAYLOADS: { readonly [Kind in TokenKind]: (claims: ClaimsOf[Kind]) => JsonObject } = {
-  dataplane: ({ name, mesh, tags, type, workload }) => ({
-    Name: name,
-    Mesh: mesh,
-    Tags: tags,
-    Type: type,
-    Workload: workload,
-  }),
-  zone: ({ zone, scope }) => ({ Zone: zone, Scope: scope }),
-  user: ({ name, groups }) => ({ Name: name, Groups: groups }),
-};
+export function payloadOf(order: TokenOrder): JsonObject {
+  switch (order.kind) {
+    case "dataplane": {
+      const { name, mesh, tags, type, workload } = order.claims;
+      return { Name: name, Mesh: mesh, Tags: tags, Type: type, Workload: workload };
+    }
+    case "zone":
+      return { Zone: order.claims.zone, Scope: order.claims.scope };
+    case "user":
+      return { Name: order.claims.name, Groups: order.claims.groups };
+  }
+}
 
 /** The latest time that a date can be: what is later is as good as never. */
 const TIME_MS_MAX = 8.64e15;

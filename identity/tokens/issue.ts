@@ -2,8 +2,9 @@
 
 import { type KeyObject, sign } from "node:crypto";
 import type { JsonObject } from "../../core/resource.ts";
-import { keyIdOf, signingKeyPrefix, type TokenKind } from "../../core/token_secrets.ts";
-import { type ClaimsOf, PAYLOADS } from "./claims.ts";
+import type { TokenKind, TokenOrder } from "../../core/token.ts";
+import { keyIdOf, signingKeyPrefix } from "../../core/token_secrets.ts";
+import { payloadOf } from "./claims.ts";
 import { bytesOf, type TokenSecret } from "./keyring.ts";
 import { readPrivateKey } from "./rsa_key.ts";
 
@@ -12,25 +13,20 @@ export interface SigningKey {
   readonly key: KeyObject;
 }
 
-export interface TokenRequest<Kind extends TokenKind> {
-  readonly kind: Kind;
-  readonly claims: ClaimsOf[Kind];
-  readonly validForMs: number;
+export type NewToken = TokenOrder & {
   readonly nowMs: number;
   /** What revocation lists will name. */
   readonly id: string;
-}
+};
 
 /** Verifiers' clocks may be behind ours. kuma@v2.13.10:pkg/core/tokens/issuer.go. */
 const BACKDATED_MS = 5_000;
 
-export function issueToken<Kind extends TokenKind>(
-  { kind, claims, validForMs, nowMs, id }: TokenRequest<Kind>,
-  { keyId, key }: SigningKey,
-): string {
+export function issueToken(wanted: NewToken, { keyId, key }: SigningKey): string {
+  const { validForMs, nowMs, id } = wanted;
   const from = seconds(nowMs - BACKDATED_MS);
   const payload = {
-    ...PAYLOADS[kind](claims),
+    ...payloadOf(wanted),
     exp: seconds(nowMs + validForMs),
     nbf: from,
     iat: from,

@@ -3,18 +3,18 @@
 import { createHmac, type KeyObject, timingSafeEqual } from "node:crypto";
 import type { SecretSpec } from "../../core/mesh.ts";
 import type { Resource } from "../../core/resource.ts";
+import type { TokenKind } from "../../core/token.ts";
 import {
   keyIdOf,
   revocationsName,
   signingKeyName,
   signingKeyPrefix,
-  type TokenKind,
   ZONE_PUBLIC_KEY_PREFIX,
 } from "../../core/token_secrets.ts";
 import { sha256Hex } from "../../core/version.ts";
 import { publicHalf, readPrivateKey, readPublicKey } from "./rsa_key.ts";
 
-export type TokenSecret = Resource<SecretSpec>;
+export type TokenSecret = Pick<Resource<SecretSpec>, "type" | "mesh" | "name" | "spec">;
 
 /** A public key from settings, for tokens that were signed elsewhere. */
 export interface PublicKey {

@@ -8,9 +8,9 @@ import {
 } from "node:crypto";
 import fc from "fast-check";
 import type { Json } from "../../core/resource.ts";
+import type { ClaimsOf, DataplaneClaims } from "../../core/token.ts";
 import { newSigningKey } from "../io/signing_key.ts";
 import { admitsDataplane, admitsZoneProxy } from "./admission.ts";
-import type { ClaimsOf, DataplaneClaims } from "./claims.ts";
 import { issueToken, newestSigningKey } from "./issue.ts";
 import { keyringOf, type KeyringOptions, type TokenSecret } from "./keyring.ts";
 import kumactl from "./kumactl_tokens.golden.json" with { type: "json" };
@@ -19,8 +19,8 @@ import { recheckToken, verifyToken } from "./verify.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const HOUR = 3_600_000;
-const PEM = newSigningKey();
-const OTHER_PEM = newSigningKey();
+const PEM = await newSigningKey();
+const OTHER_PEM = await newSigningKey();
 
 function secret(name: string, content: string | Uint8Array, mesh = "default"): TokenSecret {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
@@ -28,11 +28,7 @@ function secret(name: string, content: string | Uint8Array, mesh = "default"): T
     type: mesh === "" ? "GlobalSecret" : "Secret",
     mesh,
     name,
-    labels: {},
     spec: { data: bytes.toBase64() },
-    version: 1,
-    creationTime: "",
-    modificationTime: "",
   };
 }
 
@@ -58,8 +54,10 @@ function privateKey(pem: string) {
 function issued(
   { pem = PEM, keyId = "1", id = "id-1", validForMs = HOUR, claims = WEB } = {},
 ): string {
-  const request = { kind: "dataplane", claims, validForMs, nowMs: NOW, id } as const;
-  return issueToken(request, { keyId, key: privateKey(pem) });
+  return issueToken({ kind: "dataplane", claims, validForMs, nowMs: NOW, id }, {
+    keyId,
+    key: privateKey(pem),
+  });
 }
 
 function part(value: Json): string {

@@ -4,14 +4,9 @@ import { verify } from "node:crypto";
 import { isObject } from "../../core/json.ts";
 import type { JsonObject } from "../../core/resource.ts";
 import { show } from "../../core/shape.ts";
-import { type TokenKind, UNNUMBERED } from "../../core/token_secrets.ts";
-import {
-  ClaimError,
-  type ClaimsOf,
-  readClaims,
-  readRegistered,
-  type RegisteredClaims,
-} from "./claims.ts";
+import type { ClaimsOf, TokenKind } from "../../core/token.ts";
+import { UNNUMBERED } from "../../core/token_secrets.ts";
+import { ClaimError, readClaims, readRegistered, type RegisteredClaims } from "./claims.ts";
 import { hmacMatches, type Keyring } from "./keyring.ts";
 
 /** Larger than any that is made, and small enough to be looked at for everybody who asks. */
