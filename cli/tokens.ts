@@ -12,7 +12,7 @@ import {
   type PublicKey,
   type TokenSecret,
 } from "../identity/tokens/keyring.ts";
-import { readPublicKey } from "../identity/tokens/rsa_key.ts";
+import { readPublicKey } from "../core/rsa_key.ts";
 import { verifyToken } from "../identity/tokens/verify.ts";
 import { readNamed } from "./named_file.ts";
 import { type ControlPlaneConfig, flagOf, type KeyFile } from "./settings.ts";

@@ -24,6 +24,12 @@ export function signingKeyName(prefix: string, keyId: string): string {
   return keyId === UNNUMBERED ? prefix : `${prefix}-${keyId}`;
 }
 
+/** The name under which zones get the public half; null for what is no zone token's signing key. */
+export function zonePublicKeyName(name: string): string | null {
+  const keyId = keyIdOf(name, signingKeyPrefix("zone", ""));
+  return keyId === null ? null : signingKeyName(ZONE_PUBLIC_KEY_PREFIX, keyId);
+}
+
 /** Where a token's keys are kept: dataplane tokens are a mesh's, the others the control plane's. */
 export function signingKeyAt(kind: TokenKind, mesh: string, keyId: string): ResourceKey {
   const name = signingKeyName(signingKeyPrefix(kind, mesh), keyId);

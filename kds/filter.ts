@@ -13,8 +13,8 @@ const SYNC_LABEL = "kuma.io/kds-sync";
 export const CLUSTER_ID_CONFIG = "kuma-cluster-id";
 
 /**
- * What only global needs. kuma@v2.13.10:pkg/kds/context/context.go. Kuma turns the zone token's
- * signing key into a public key here; until tokens exist, it stays at home.
+ * What only global needs. kuma@v2.13.10:pkg/kds/context/context.go. Of the keys that sign zone
+ * tokens the public halves go (mapper.ts); what is but called like one stays.
  */
 const GLOBAL_SECRETS_AT_HOME = [
   /^envoy-admin-ca$/,
@@ -22,7 +22,7 @@ const GLOBAL_SECRETS_AT_HOME = [
   /^inter-cp-ca$/,
   /^user-token-revocations$/,
   /^user-token-signing-key/,
-  /^zone-token-signing-key/,
+  /^zone-token-signing-key(?!$|-)/,
 ];
 
 /** Made here, as `side` sees it. kuma@v2.13.10:pkg/core/resources/model (IsLocallyOriginated) */

@@ -1,5 +1,6 @@
 // What changes on a resource when it crosses the border.
 
+import { InvalidError } from "../core/errors.ts";
 import {
   DISPLAY_NAME_LABEL,
   hashedName,
@@ -8,20 +9,37 @@ import {
   ZONE_LABEL,
 } from "../core/names.ts";
 import type { Draft, JsonObject, Labels, Resource, ResourceDescriptor } from "../core/resource.ts";
+import { publicKeyPem, readPrivateKey } from "../core/rsa_key.ts";
+import { zonePublicKeyName } from "../core/token_secrets.ts";
 
 const GRACE_PERIOD_LABEL = "kuma.io/deletion-grace-period-started-at";
 
-/** As a zone gets it. `hashNames`: false for a peer older than Kuma 2.6. */
+/**
+ * As a zone gets it; of the keys that sign zone tokens, the public halves. Throws InvalidError for
+ * one that cannot be read. `hashNames`: false for a peer older than Kuma 2.6.
+ */
 export function downward(
   resource: Resource,
   to: { readonly descriptor: ResourceDescriptor; readonly hashNames: boolean },
 ): Draft {
+  const publicName = zonePublicKeyName(resource.name);
+  if (resource.type === "GlobalSecret" && publicName !== null) {
+    return downward({ ...resource, name: publicName, spec: publicHalfOf(resource) }, to);
+  }
   const labels = { ...resource.labels, [ORIGIN_LABEL]: "global" };
   // A copy's name is computed again from what it was at home, which gives the name it has here.
   const { status: _status, ...draft } = to.descriptor.keepsName || !to.hashNames
     ? { ...draftOf(resource), labels }
     : renamed(resource, labels);
   return draft;
+}
+
+/** kuma@v2.13.10:pkg/kds/context/context.go (MapZoneTokenSigningKeyGlobalToPublicKey). */
+function publicHalfOf({ name, spec }: Resource): JsonObject {
+  const { data } = spec;
+  const found = readPrivateKey(Uint8Array.fromBase64(typeof data === "string" ? data : ""));
+  if (!found.ok) throw new InvalidError(`GlobalSecret "${name}" ${found.reason}`);
+  return { data: btoa(publicKeyPem(found.key)) };
 }
 
 /** As global gets it. */

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import type { JsonObject, Labels, Resource, ResourceDescriptor } from "../core/resource.ts";
 import { KINDS } from "../core/kinds.ts";
 import { globalToZone, zoneToGlobal } from "./direction.ts";
 import { goesToGlobal, goesToZone, pinToZone } from "./filter.ts";
 import { downward, upward } from "./mapper.ts";
+import { encodeDownward } from "./offers.ts";
 import { globalYields, zoneYields } from "./predicate.ts";
 import { KUMA_FEATURES } from "./wire.ts";
 
@@ -73,6 +75,24 @@ Deno.test("upward() drops what only the zone cares about", () => {
   assert.equal(copy.labels["kuma.io/deletion-grace-period-started-at"], undefined);
 });
 
+Deno.test("downward() gives zones the public half of what signs zone tokens, and no more", () => {
+  const to = { descriptor: kind("GlobalSecret"), hashNames: true };
+  const pair = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const secret = (name: string, content: string) =>
+    resource({ type: "GlobalSecret", name, spec: { data: btoa(content) } });
+  const pem = pair.privateKey.export({ type: "pkcs1", format: "pem" }).toString();
+  const copy = downward(secret("zone-token-signing-key-2", pem), to);
+  assert.equal(copy.name, "zone-token-signing-public-key-2");
+  assert.deepEqual(copy.labels, { "kuma.io/origin": "global" });
+  const wanted = pair.publicKey.export({ type: "pkcs1", format: "pem" });
+  assert.equal(atob(String(copy.spec["data"])), wanted);
+  const old = downward(secret("zone-token-signing-key", pem), to);
+  assert.equal(old.name, "zone-token-signing-public-key");
+  assert.throws(() => downward(secret("zone-token-signing-key-1", "x"), to), /holds no readable/);
+  const refused = encodeDownward(secret("zone-token-signing-key-1", "x"), to);
+  assert.match(refused.ok ? "" : refused.reason, /GlobalSecret "zone-token-signing-key-1" holds/);
+});
+
 Deno.test("goesToZone() keeps at home what a zone must not have", () => {
   const to = (descriptor: ResourceDescriptor, disabled: readonly string[] = []) => ({
     descriptor,
@@ -85,7 +105,8 @@ Deno.test("goesToZone() keeps at home what a zone must not have", () => {
   assert.ok(!goesToZone(config("kuma-default-dns-vips"), to(kind("Config"))));
   const secret = (name: string) => resource({ type: "GlobalSecret", name });
   assert.ok(!goesToZone(secret("user-token-signing-key-1"), to(kind("GlobalSecret"))));
-  assert.ok(!goesToZone(secret("zone-token-signing-key-1"), to(kind("GlobalSecret"))));
+  assert.ok(goesToZone(secret("zone-token-signing-key-1"), to(kind("GlobalSecret"))));
+  assert.ok(!goesToZone(secret("zone-token-signing-keys"), to(kind("GlobalSecret"))));
   assert.ok(goesToZone(secret("zone-token-revocations"), to(kind("GlobalSecret"))));
   assert.ok(
     !goesToZone(

@@ -92,18 +92,19 @@ function once(
 ): Encoded {
   let encoded = cache.get(resource);
   if (!encoded) {
-    cache.set(resource, encoded = encodeSafely(map()));
+    cache.set(resource, encoded = encodeSafely(map));
   }
   return encoded;
 }
 
 /** One that cannot be encoded, or read by any peer, must not keep the others at home. */
 function encodeSafely(
-  { draft, descriptor }: { readonly draft: Draft; readonly descriptor: ResourceDescriptor },
+  map: () => { readonly draft: Draft; readonly descriptor: ResourceDescriptor },
 ): Encoded {
-  const reason = objection(draft);
-  if (reason !== null) return { ok: false, reason };
   try {
+    const { draft, descriptor } = map();
+    const reason = objection(draft);
+    if (reason !== null) return { ok: false, reason };
     return { ok: true, item: encodeResource(draft, descriptor) };
   } catch (error) {
     return { ok: false, reason: error instanceof Error ? error.message : String(error) };

@@ -2,7 +2,7 @@
 
 import { generateKeyPair, type KeyObject } from "node:crypto";
 import { promisify } from "node:util";
-import { privateKeyPem } from "../tokens/rsa_key.ts";
+import { privateKeyPem } from "../../core/rsa_key.ts";
 
 /** kuma@v2.13.10:pkg/util/rsa (DefaultKeySize). */
 const KEY_BITS = 2048;

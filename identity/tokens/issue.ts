@@ -6,7 +6,7 @@ import type { TokenKind, TokenOrder } from "../../core/token.ts";
 import { keyIdOf, signingKeyPrefix } from "../../core/token_secrets.ts";
 import { payloadOf } from "./claims.ts";
 import { bytesOf, type TokenSecret } from "./keyring.ts";
-import { readPrivateKey } from "./rsa_key.ts";
+import { readPrivateKey } from "../../core/rsa_key.ts";
 
 export interface SigningKey {
   readonly keyId: string;

@@ -12,7 +12,7 @@ import {
   ZONE_PUBLIC_KEY_PREFIX,
 } from "../../core/token_secrets.ts";
 import { sha256Hex } from "../../core/version.ts";
-import { publicHalf, readPrivateKey, readPublicKey } from "./rsa_key.ts";
+import { publicHalf, readPrivateKey, readPublicKey } from "../../core/rsa_key.ts";
 
 export type TokenSecret = Pick<Resource<SecretSpec>, "type" | "mesh" | "name" | "spec">;
 

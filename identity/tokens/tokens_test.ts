@@ -14,7 +14,7 @@ import { admitsDataplane, admitsZoneProxy } from "./admission.ts";
 import { issueToken, newestSigningKey } from "./issue.ts";
 import { keyringOf, type KeyringOptions, type TokenSecret } from "./keyring.ts";
 import kumactl from "./kumactl_tokens.golden.json" with { type: "json" };
-import { publicKeyPem, readPrivateKey } from "./rsa_key.ts";
+import { publicKeyPem, readPrivateKey } from "../../core/rsa_key.ts";
 import { recheckToken, verifyToken } from "./verify.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
