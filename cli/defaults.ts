@@ -1,4 +1,4 @@
-// What a new control plane begins with: its cluster id, a mesh, and signing keys.
+// What a control plane begins with: its cluster id, a mesh, signing keys, a zone's own Zone.
 
 import type { WriteResult } from "../actors/hub/messages.ts";
 import { UnavailableError } from "../core/errors.ts";
@@ -24,17 +24,16 @@ export async function ensureDefaults(
   parts: Parts,
   write: (ops: readonly Op[]) => Promise<WriteResult>,
 ): Promise<void> {
-  const make = async (resources: readonly Draft[]) => {
-    if (resources.length === 0) return;
-    const result = await write(
-      resources.map((resource) => ({ op: "put", expected: 0, resource })),
-    );
+  const make = async (ops: readonly Op[]) => {
+    if (ops.length === 0) return;
+    const result = await write(ops);
     if (result.ok) return;
     throw new UnavailableError(`The defaults were not written: ${result.reason}`, 0);
   };
-  await make([...firstResources(parts), ...missingGenerators(parts)]);
+  const first = [...firstResources(parts), ...missingGenerators(parts)];
+  await make([...first.map(created), ...ownZone(parts)]);
   const meshes = parts.store.list("Mesh").map(({ name }) => name);
-  await make(await missingTokenSecrets({ ...parts, meshes }));
+  await make((await missingTokenSecrets({ ...parts, meshes })).map(created));
 }
 
 export function newMeshOf(config: ControlPlaneConfig): InitialPolicies {
@@ -55,4 +54,22 @@ function missingGenerators({ config, store }: Parts): readonly Draft[] {
   if (config.initialPolicies === "none") return [];
   return initialHostnameGenerators(config.mode === "global" ? "global" : "zone")
     .filter((generator) => !store.get(generator));
+}
+
+/**
+ * A zone has one Zone, its own, so that its tools see themselves; a renamed one loses the former.
+ * kuma@v2.13.10:pkg/defaults/zone.go
+ */
+function ownZone({ config: { zone }, store }: Parts): readonly Op[] {
+  if (zone === "") return [];
+  const key = { type: "Zone", mesh: "", name: zone };
+  const others = store.list("Zone").filter(({ name }) => name !== zone);
+  return [
+    ...others.map(({ type, mesh, name }): Op => ({ op: "delete", key: { type, mesh, name } })),
+    ...(store.get(key) ? [] : [created({ ...key, labels: {}, spec: {} })]),
+  ];
+}
+
+function created(resource: Draft): Op {
+  return { op: "put", expected: 0, resource };
 }

@@ -26,6 +26,8 @@ export type UplinkMsg =
   | { readonly tag: "written"; readonly ref: string; readonly value: WriteResult }
   /** A write of the zone's own note about its global. */
   | { readonly tag: "note_written"; readonly ref: string; readonly value: WriteResult }
+  | { readonly tag: "insight_written"; readonly ref: string; readonly value: WriteResult }
+  | { readonly tag: "insight_due" }
   | { readonly tag: "again_due"; readonly typeUrl: string }
   | { readonly tag: "health_due" }
   | { readonly tag: "report_due" }

@@ -59,6 +59,7 @@ import {
   URSA_RECEIPTS,
   wireName,
 } from "../../kds/wire.ts";
+import { countFor } from "../../kds/zone_insight.ts";
 import { oneChangeSet, type ResourcesChanged, toHub } from "../hub/messages.ts";
 import {
   type Actor,
@@ -74,6 +75,15 @@ import {
   type Turn,
 } from "../runtime/actor.ts";
 import type { AcceptGlobalAnswer, UplinkArgs, UplinkMsg, UplinkStatus } from "./messages.ts";
+import {
+  NO_INSIGHT,
+  type OwnInsight,
+  readInsight,
+  sessionKnown,
+  sessionOver,
+  timeOf,
+  writeInsight,
+} from "./own_insight.ts";
 import {
   noReports,
   noteAnswered,
@@ -114,6 +124,7 @@ interface State {
   readonly connections: number;
   readonly allegiance: Allegiance;
   readonly reports: Reports;
+  readonly insight: OwnInsight;
   readonly lastError: string | null;
 }
 
@@ -127,6 +138,7 @@ const HEALTH_INTERVAL_MS = 300_000;
 const HEALTH_RETRY_MS = 30_000;
 /** Progress of many proxies is told at once. */
 const REPORT_GAP_MS = 100;
+const INSIGHT_FLUSH_MS = 10_000;
 const MESSAGE_CHARS_MAX = 2_000;
 
 export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
@@ -147,9 +159,10 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
       connections: 0,
       allegiance: NO_ALLEGIANCE,
       reports: noReports({ clusterId: "", revision: 0 }),
+      insight: NO_INSIGHT,
       lastError: null,
     };
-    const types = kinds(args).map(({ name }) => name);
+    const types = seen(args).map(({ name }) => name);
     return [state, [toHub({ tag: "subscribe", to: at.self, types })]];
   },
 
@@ -166,7 +179,7 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
       case "response_received":
         return ofSession(state, msg, (session) => responseReceived(state, session, msg, at));
       case "request_received":
-        return ofSession(state, msg, (session) => requestReceived(state, session, msg));
+        return ofSession(state, msg, (session) => requestReceived(state, session, msg, at));
       case "health_answered":
         return ofSession(state, msg, (session) => healthAnswered(state, session, msg));
       case "health_due":
@@ -183,6 +196,12 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
             }),
           ],
         ];
+      case "insight_due":
+        return insightNow(state, at);
+      case "insight_written":
+        return msg.value.ok
+          ? [state, []]
+          : [state, [log("warn", "zone insight not written", { reason: msg.value.reason })]];
       case "again_due":
         return !state.session || !state.image ? [state, []] : intaken(
           state,
@@ -201,6 +220,11 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
 
   describe: (state) => ({ ...statusOf(state) }),
 };
+
+/** And what an earlier life of this actor wrote down. */
+function seen(args: UplinkArgs): readonly ResourceDescriptor[] {
+  return [...kinds(args), ...args.descriptors.filter(({ name }) => name === "ZoneInsight")];
+}
 
 function kinds({ descriptors }: UplinkArgs): readonly ResourceDescriptor[] {
   return [...new Set([...globalToZone(descriptors), ...zoneToGlobal(descriptors)])];
@@ -226,7 +250,8 @@ function connect(state: State, at: Context): Turn<State> {
     takes: capacityOf(peerInfo(undefined)),
     checking: false,
   };
-  return [{ ...state, session, connections: connections + 1 }, [
+  const insight = sessionOver(state.insight, at);
+  return [{ ...state, session, insight, connections: connections + 1 }, [
     kds({ do: "connect", connection, zone: args.zone }),
     // An edge that was not there yet heard nothing, and says nothing.
     timer("connect", CONNECT_MS_MAX, { tag: "connect_due" }),
@@ -263,8 +288,11 @@ function disconnected(state: State, reason: string, at: Context): Turn<State> {
   const attempts = state.attempts + 1;
   const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (attempts - 1));
   const afterMs = Math.round(at.random() * ceiling);
-  const next = { ...state, session: null, attempts, lastError: reason };
+  const over = sessionOver(state.insight, at);
+  const ended = { ...state, session: null, attempts, insight: over, lastError: reason };
+  const [next, insight] = insightNow(ended, at);
   return [next, [
+    ...insight,
     // Once per outage: what repeats is counted.
     ...(state.lastError === null ? [log("warn", "connection to global lost", { reason })] : []),
     count("ursa_uplink_disconnects_total"),
@@ -459,18 +487,21 @@ function answer(to: ReplyTo, value: AcceptGlobalAnswer): Effect {
 // What the zone has
 
 function loaded(state: State, msg: ResourcesChanged, at: Context): Turn<State> {
-  const image = state.image ?? emptyImage(kinds(state.args));
+  const image = state.image ?? emptyImage(seen(state.args));
   replaceImage(image, msg.changes);
   const stored = image.get("Config")?.get(wireName({ mesh: "", name: GLOBAL_CONFIG }));
   const first = state.image === null;
   const allegiance = first ? readAllegiance(stored) : state.allegiance;
-  const next = { ...state, image, allegiance, revision: msg.revision };
+  const own = image.get("ZoneInsight")?.get(wireName({ mesh: "", name: state.args.zone }));
+  const insight = first ? readInsight(own, at) : state.insight;
+  const next = { ...state, image, allegiance, insight, revision: msg.revision };
   const effects = zoneToGlobal(state.args.descriptors).flatMap((descriptor) =>
     [...image.get(descriptor.name)?.keys() ?? []].flatMap((local) => offer(next, descriptor, local))
   );
   if (!first) return pump(next, effects);
   const [connecting, dial] = connect(next, at);
-  return [connecting, [...effects, ...dial]];
+  const [written, insightWrite] = insightNow(connecting, at);
+  return [written, [...effects, ...dial, ...insightWrite]];
 }
 
 function changed(state: State, msg: ResourcesChanged): Turn<State> {
@@ -510,6 +541,7 @@ function requestReceived(
   state: State,
   session: Session,
   { request }: ClientEvent & { readonly tag: "request_received" },
+  at: Context,
 ): Turn<State> {
   const said = onRequest(session.sender, request, state.book.offers);
   // Only the first request of each type says who asks.
@@ -533,7 +565,36 @@ function requestReceived(
       count("kds_nack_total", { zone_name: state.args.zone, resource_type: said.typeUrl }),
     );
   }
-  return pump({ ...state, session: { ...session, wantsReports, takes } }, effects);
+  const { connection } = session;
+  const known = state.insight.current || !peer
+    ? state.insight
+    : sessionKnown(state.insight, { connection, peer, args: state.args }, at);
+  if (known.current && (said.event === "acked" || said.event === "nacked")) {
+    countFor(known.current, said.typeUrl, said.event === "acked" ? "acked" : "rejected");
+    known.current.lastUpdateTime = timeOf(at);
+  }
+  const next = { ...state, insight: known, session: { ...session, wantsReports, takes } };
+  const [pumped, sent] = pump(next, effects);
+  const [noted, insight] = known === state.insight ? insightSoon(pumped) : insightNow(pumped, at);
+  return [noted, [...sent, ...insight]];
+}
+
+/** Statistics can wait; coming and going is written at once. */
+function insightSoon(state: State): Turn<State> {
+  const { insight } = state;
+  if (insight.dirty || !insight.current) return [state, []];
+  return [{ ...state, insight: { ...insight, dirty: true } }, [
+    timer("insight", INSIGHT_FLUSH_MS, { tag: "insight_due" }),
+  ]];
+}
+
+function insightNow(state: State, at: Context): Turn<State> {
+  const { insight, args } = state;
+  if (!insight.dirty) return [state, []];
+  return [{ ...state, insight: { ...insight, dirty: false } }, [
+    cancel("insight"),
+    writeInsight(insight, args, at),
+  ]];
 }
 
 function pump(state: State, before: readonly Effect[]): Turn<State> {
@@ -546,6 +607,9 @@ function pump(state: State, before: readonly Effect[]): Turn<State> {
     ...session.takes,
   });
   const { connection } = session;
+  for (const { typeUrl } of responses) {
+    if (state.insight.current) countFor(state.insight.current, typeUrl, "sent");
+  }
   return [state, [
     ...before,
     ...responses.flatMap((response) => [

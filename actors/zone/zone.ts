@@ -74,7 +74,7 @@ import {
   renderInsight,
   renderSubscription,
   type Subscription,
-} from "./insight.ts";
+} from "../../kds/zone_insight.ts";
 import type { ZoneArgs, ZoneMsg, ZoneStatus } from "./messages.ts";
 
 /** GlobalToZoneSync: we send. */
@@ -342,10 +342,10 @@ function streamClosed(
 }
 
 function endDown(state: State, at: Context): State {
-  const { down, past, args } = state;
+  const { down, past } = state;
   if (!down) return state;
   const ended = down.subscription &&
-    endSubscription(renderSubscription(down.subscription, args.instance), timeOf(at.nowMs));
+    endSubscription(renderSubscription(down.subscription), timeOf(at.nowMs));
   return { ...state, down: null, past: ended ? [...past, ended] : past };
 }
 
@@ -406,10 +406,11 @@ function introduced(
   const peer = peerInfo(request.metadata);
   const subscription = openSubscription({
     id: down.stream,
+    globalInstance: state.args.instance,
+    zoneInstance: peer.instance,
     connectTime: timeOf(down.openedAtMs),
     authorized: down.authorized,
-    peer,
-  });
+  }, { peer, own: state.args.version });
   const known: Down = {
     ...down,
     subscription,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { EnvoyQuestion } from "../../core/envoy_admin.ts";
+import type { JsonObject } from "../../core/resource.ts";
 import { createServerCertificate } from "../../identity/io/authority.ts";
 import { openMemoryStore } from "../../store/memory.ts";
 import { GlobalPeer, until, ZonePeer } from "./kds_peers.ts";
@@ -140,6 +141,32 @@ Deno.test("global asks a zone about its Envoys, and hears the zone's own words",
     assert.match(long.ok ? "" : long.detail, /more than one message of KDS holds/);
     assert.equal((await east.status()).connected, true);
     assert.ok(!east.said("connection to global lost"));
+  }));
+
+Deno.test("a zone keeps a record of its sessions with global, also of those that are over", () =>
+  onStage(async (stage) => {
+    const { global, port } = await stage.global();
+    await global.put("Mesh", "default");
+    const east = stage.zone("east", port);
+    const subscriptions = () =>
+      (east.find("ZoneInsight", "east")?.spec["subscriptions"] ?? []) as {
+        globalInstanceId: string;
+        zoneInstanceId: string;
+        disconnectTime?: string;
+        version: JsonObject;
+      }[];
+    await until(() => subscriptions().length === 1, "the session");
+    const [open] = subscriptions();
+    assert.deepEqual([open!.globalInstanceId, open!.zoneInstanceId], ["g-1", "east-1"]);
+    assert.deepEqual(open!.version["kumaCp"], {
+      version: "0.1.0",
+      gitTag: "",
+      gitCommit: "",
+      buildDate: "",
+      kumaCpGlobalCompatible: true,
+    });
+    await global.stop();
+    await until(() => subscriptions()[0]?.disconnectTime !== undefined, "its end");
   }));
 
 Deno.test("a zone survives its global being stopped 20 times, and catches up each time", () =>

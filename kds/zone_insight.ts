@@ -1,15 +1,23 @@
-// What is recorded about a zone: kuma.system.v1alpha1.ZoneInsight in JSON.
+// What is recorded about a zone, at global and in the zone: kuma.system.v1alpha1.ZoneInsight in JSON.
 
-import type { Json, JsonObject } from "../../core/resource.ts";
-import { isObject } from "../../core/json.ts";
-import type { PeerInfo, StreamKind } from "../../kds/wire.ts";
+import { isObject } from "../core/json.ts";
+import type { Json, JsonObject } from "../core/resource.ts";
+import type { PeerInfo, StreamKind } from "./wire.ts";
 
-/** One GlobalToZone stream. kuma@v2.13.10:api/system/v1alpha1/zone_insight.proto (KDSSubscription) */
+/**
+ * One stream on which this side sends: GlobalToZone at global, ZoneToGlobal in a zone.
+ * kuma@v2.13.10:api/system/v1alpha1/zone_insight.proto (KDSSubscription)
+ */
 export interface Subscription {
   readonly id: string;
+  /** Of the two control planes. */
+  readonly globalInstance: string;
+  readonly zoneInstance: string;
   readonly connectTime: string;
   readonly authorized: boolean;
-  readonly peer: PeerInfo;
+  /** Of the peer: kuma.system.v1alpha1.Version in JSON. */
+  readonly version: JsonObject;
+  readonly config: string;
   readonly counts: Map<string, Counts>;
   lastUpdateTime: string | null;
   generation: number;
@@ -24,10 +32,43 @@ interface Counts {
 /** Kuma's default, `metrics.zone.subscriptionLimit`. */
 const SUBSCRIPTIONS_MAX = 10;
 
+type Opened = Pick<
+  Subscription,
+  "id" | "globalInstance" | "zoneInstance" | "connectTime" | "authorized"
+>;
+
+/** `own`: version of this control plane. */
 export function openSubscription(
-  opened: Pick<Subscription, "id" | "connectTime" | "authorized" | "peer">,
+  opened: Opened,
+  { peer, own }: { readonly peer: PeerInfo; readonly own: string },
 ): Subscription {
-  return { ...opened, counts: new Map(), lastUpdateTime: null, generation: 0 };
+  return {
+    ...opened,
+    version: judgedVersion(peer.version, own),
+    config: peer.config,
+    counts: new Map(),
+    lastUpdateTime: null,
+    generation: 0,
+  };
+}
+
+/** What the peer says of its version is completed by whether it goes with ours. */
+function judgedVersion(version: JsonObject, own: string): JsonObject {
+  const { kumaCp } = version;
+  if (!isObject(kumaCp) || typeof kumaCp.version !== "string") return version;
+  const { kumaCpGlobalCompatible: _said, ...rest } = kumaCp;
+  const fits = isCompatible(own, kumaCp.version);
+  return { ...version, kumaCp: { ...rest, ...(fits && { kumaCpGlobalCompatible: true }) } };
+}
+
+/**
+ * The same major, and a minor at most two apart; of versions that are none nobody knows better.
+ * kuma@v2.13.10:pkg/version/compatibility.go
+ */
+export function isCompatible(own: string, other: string): boolean {
+  const [a, b] = [own, other].map((text) => /^v?(\d+)\.(\d+)/.exec(text));
+  if (!a || !b || [own, other].some((text) => text.includes("preview"))) return true;
+  return a[1] === b[1] && Math.abs(Number(a[2]) - Number(b[2])) <= 2;
 }
 
 export function countFor(
@@ -69,7 +110,7 @@ export function renderInsight(parts: InsightParts): JsonObject {
   // Once more, as they were named before there was kdsStreams; Kuma reads both.
   const admin = (["configDump", "stats", "clusters"] as const).filter((name) => streams[name]);
   return {
-    subscriptions: [...past, ...(current ? [renderSubscription(current, instance)] : [])]
+    subscriptions: [...past, ...(current ? [renderSubscription(current)] : [])]
       .slice(-SUBSCRIPTIONS_MAX),
     ...(admin.length > 0 && {
       envoyAdminStreams: Object.fromEntries(
@@ -87,8 +128,18 @@ export function renderInsight(parts: InsightParts): JsonObject {
 }
 
 export function renderSubscription(
-  { id, connectTime, authorized, peer, counts, lastUpdateTime, generation }: Subscription,
-  instance: string,
+  {
+    id,
+    globalInstance,
+    zoneInstance,
+    connectTime,
+    authorized,
+    version,
+    config,
+    counts,
+    lastUpdateTime,
+    generation,
+  }: Subscription,
 ): JsonObject {
   const all = [...counts.values()];
   const total: Counts = {
@@ -98,7 +149,7 @@ export function renderSubscription(
   };
   return {
     id,
-    globalInstanceId: instance,
+    globalInstanceId: globalInstance,
     connectTime,
     status: {
       ...(lastUpdateTime && { lastUpdateTime }),
@@ -107,11 +158,11 @@ export function renderSubscription(
         [...counts].map(([type, count]): [string, Json] => [type, renderCounts(count)]),
       ),
     },
-    version: peer.version,
+    version,
     ...(generation > 0 && { generation }),
-    ...(peer.config !== "" && { config: peer.config }),
+    ...(config !== "" && { config }),
     ...(authorized && { authTokenProvided: true }),
-    ...(peer.instance !== "" && { zoneInstanceId: peer.instance }),
+    ...(zoneInstance !== "" && { zoneInstanceId: zoneInstance }),
   };
 }
 
