@@ -104,13 +104,20 @@ const KUMA_ACCESS: AccessRules = {
   controlPlaneMetadata: ANYBODY,
 };
 
+/** What a token of a test plane was ordered as. */
+export function orderIn(token: string): unknown {
+  return JSON.parse(atob(token.split(".")[1] ?? ""));
+}
+
+export interface PlaneOptions {
+  readonly kinds?: KindTable;
+  readonly access?: Partial<AccessRules>;
+  readonly localhostIsAdmin?: boolean;
+}
+
 export function testPlane(
   control: Partial<ControlPlane> = {},
-  { kinds = new KindTable(TEST_KINDS), access = {}, localhostIsAdmin = true }: {
-    readonly kinds?: KindTable;
-    readonly access?: Partial<AccessRules>;
-    readonly localhostIsAdmin?: boolean;
-  } = {},
+  { kinds = new KindTable(TEST_KINDS), access = {}, localhostIsAdmin = true }: PlaneOptions = {},
 ): TestPlane {
   const store = openMemoryStore();
   const receipts = new Receipts();
@@ -157,7 +164,7 @@ export function testPlane(
     issueToken: (order) =>
       order.kind === "dataplane" && order.claims.mesh === "keyless"
         ? { ok: false, reason: "no_key", message: "there is no signing key" }
-        : { ok: true, token: JSON.stringify(order) },
+        : { ok: true, token: `order.${btoa(JSON.stringify(order))}.unsigned` },
     acceptGlobal: () => Promise.resolve({ accepted: true, message: "cluster-2 is the global now" }),
     count: (metric, labels) => counted.push(`${metric} ${Object.values(labels).join(" ")}`),
   };

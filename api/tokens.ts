@@ -3,7 +3,7 @@
 import { durationMs } from "../core/duration.ts";
 import type { JsonObject } from "../core/resource.ts";
 import { integerOf, isAbsent, isObject, show } from "../core/shape.ts";
-import type { TokenKind, TokenOrder } from "../core/token.ts";
+import { PROXY_TYPES, type TokenKind, type TokenOrder } from "../core/token.ts";
 import type { Violation } from "../core/violation.ts";
 import { type Action, refuse } from "./access.ts";
 import { answer, type ApiAnswer, type ApiOutcome, text } from "./exchange.ts";
@@ -53,7 +53,6 @@ function issued(result: IssueAnswer): ApiAnswer {
 
 /** kuma@v2.13.10:pkg/tokens/builtin/server/webservice.go: who says nothing gets ten years. */
 const VALID_FOR_DEFAULT_MS = 10 * 365 * 24 * 3_600_000;
-const PROXY_TYPES = ["dataplane", "ingress", "egress"];
 
 const ORDERS: Readonly<Record<TokenKind, (fields: TokenFields) => TokenOrder>> = {
   dataplane: (fields) => ({

@@ -3,11 +3,17 @@
 import { parse, stringify } from "yaml";
 import { CommandError } from "./output.ts";
 
+interface ApiServer {
+  readonly url: string;
+  readonly authType?: string;
+  readonly authConf?: { readonly token?: string };
+}
+
 /** The shape of kumactl's file. */
 export interface Contexts {
   readonly controlPlanes: readonly {
     readonly name: string;
-    readonly coordinates: { readonly apiServer: { readonly url: string } };
+    readonly coordinates: { readonly apiServer: ApiServer };
   }[];
   readonly contexts: readonly {
     readonly name: string;
@@ -46,12 +52,21 @@ export async function saveContexts(store: ContextStore, contexts: Contexts): Pro
 
 export function addContext(
   contexts: Contexts,
-  { name, url, mesh }: { readonly name: string; readonly url: string; readonly mesh?: string },
+  { name, url, mesh, token }: {
+    readonly name: string;
+    readonly url: string;
+    readonly mesh?: string;
+    readonly token?: string;
+  },
 ): Contexts {
+  const apiServer = {
+    url,
+    ...(token !== undefined && { authType: "tokens", authConf: { token } }),
+  };
   return {
     controlPlanes: [
       ...contexts.controlPlanes.filter((known) => known.name !== name),
-      { name, coordinates: { apiServer: { url } } },
+      { name, coordinates: { apiServer } },
     ],
     contexts: [
       ...contexts.contexts.filter((known) => known.name !== name),
@@ -71,13 +86,16 @@ export function removeContext(contexts: Contexts, name: string): Contexts {
   };
 }
 
-/** Address and mesh of a context; undefined when there is none of this name. */
+/** Address, mesh and user token of a context; undefined when there is none of this name. */
 export function coordinatesOf(
   { contexts, controlPlanes }: Contexts,
   name: string,
-): { readonly url: string; readonly mesh?: string } | undefined {
+): { readonly url: string; readonly mesh?: string; readonly token?: string } | undefined {
   const context = contexts.find((known) => known.name === name);
   const controlPlane = controlPlanes.find((known) => known.name === context?.controlPlane);
   const mesh = context?.defaults?.mesh;
-  return controlPlane && { url: controlPlane.coordinates.apiServer.url, ...(mesh && { mesh }) };
+  if (!controlPlane) return undefined;
+  const { url, authType, authConf } = controlPlane.coordinates.apiServer;
+  const token = authType === "tokens" ? authConf?.token : undefined;
+  return { url, ...(mesh && { mesh }), ...(token && { token }) };
 }

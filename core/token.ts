@@ -34,6 +34,12 @@ export interface ClaimsOf {
   readonly user: UserClaims;
 }
 
+/** kuma@v2.13.10:api/mesh/v1alpha1/dataplane_helpers.go (ProxyType). */
+export const PROXY_TYPES: readonly string[] = ["dataplane", "ingress", "egress"];
+
+/** `cp` is a zone's control plane, which joins global; Kuma has but the proxies. */
+export const ZONE_SCOPES: readonly string[] = ["ingress", "egress", "cp"];
+
 /** A token to be made, of whichever kind. */
 export type TokenOrder = {
   readonly [Kind in TokenKind]: {

@@ -1,6 +1,8 @@
 // `ctl config`: adding, listing, switching and removing contexts.
 
 import { stringify } from "yaml";
+import { masked } from "../../api/control_plane.ts";
+import type { JsonObject } from "../../core/resource.ts";
 import {
   addContext,
   coordinatesOf,
@@ -10,7 +12,7 @@ import {
 } from "../contexts.ts";
 import { CommandError, EXIT, renderTable } from "../output.ts";
 import type { CtlIo } from "./io.ts";
-import { refusalText } from "./session.ts";
+import { givenToken, refusalText } from "./session.ts";
 
 const CHECK_MS = 10_000;
 
@@ -19,11 +21,12 @@ export interface AddOptions {
   readonly address?: string;
   readonly mesh?: string;
   readonly skipCheck: boolean;
+  readonly tokenFile?: string;
 }
 
 export async function addPlane(
   io: CtlIo,
-  { name, address, mesh, skipCheck }: AddOptions,
+  { name, address, mesh, skipCheck, tokenFile }: AddOptions,
 ): Promise<void> {
   if (address === undefined) throw new CommandError("--address must be given", EXIT.usage);
   if (!/^https?:\/\//.test(address) || !URL.canParse(address)) {
@@ -35,10 +38,16 @@ export async function addPlane(
       throw new CommandError(`Cannot add "${name}": ${refusalText(answer, address)}`);
     }
   }
+  const token = await givenToken(io, { ...(tokenFile !== undefined && { tokenFile }) });
   const contexts = await loadContexts(io.contexts);
   await saveContexts(
     io.contexts,
-    addContext(contexts, { name, url: address, ...(mesh && { mesh }) }),
+    addContext(contexts, {
+      name,
+      url: address,
+      ...(mesh && { mesh }),
+      ...(token !== undefined && { token }),
+    }),
   );
   io.out(`added control plane "${name}" and switched to it\n`);
 }
@@ -70,7 +79,8 @@ export async function removePlane(io: CtlIo, name: string): Promise<void> {
 }
 
 export async function viewContexts(io: CtlIo): Promise<void> {
-  io.out(stringify(await loadContexts(io.contexts)));
+  const contexts = await loadContexts(io.contexts);
+  io.out(stringify(masked(contexts as unknown as JsonObject)));
 }
 
 function unknownPlane(io: CtlIo, name: string): CommandError {

@@ -1,66 +1,6 @@
 import assert from "node:assert/strict";
-import { TEST_KINDS, type TestPlane, testPlane } from "../../api/plane_test.ts";
-import { serveApi } from "../../api/io/server.ts";
-import type { ControlPlane } from "../../api/ports.ts";
 import type { Receipt } from "../../core/receipt.ts";
-import { httpClient } from "../io/http.ts";
-import { type CtlIo, runCtl } from "./mod.ts";
-
-interface Ran {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-interface Shell {
-  readonly plane: TestPlane;
-  readonly address: string;
-  readonly files: Map<string, string>;
-  run(...args: string[]): Promise<Ran>;
-}
-
-const NOW_MS = Date.parse("2026-11-22T12:05:00Z");
-
-/** A shell whose `ursa ctl` talks to a control plane of its own. */
-async function shell(
-  use: (shell: Shell) => Promise<void>,
-  control: Partial<ControlPlane> = {},
-): Promise<void> {
-  const plane = testPlane(control);
-  const server = serveApi({ hostname: "127.0.0.1", port: 0 }, plane.ports);
-  const address = `http://127.0.0.1:${server.port}`;
-  const files = new Map<string, string>();
-  try {
-    await use({ plane, address, files, run: (...args) => run(args, { address, files }) });
-  } finally {
-    await server.close();
-  }
-}
-
-async function run(
-  args: readonly string[],
-  { address, files }: { readonly address: string; readonly files: Map<string, string> },
-): Promise<Ran> {
-  let [out, err] = ["", ""];
-  const io: CtlIo = {
-    kinds: TEST_KINDS,
-    version: "0.1.0",
-    contexts: {
-      path: "contexts",
-      read: () => Promise.resolve(files.get("contexts")),
-      write: (content) => Promise.resolve(void files.set("contexts", content)),
-    },
-    out: (text) => void (out += text),
-    err: (text) => void (err += text),
-    env: (name) => name === "URSA_ADDRESS" && address !== "" ? address : undefined,
-    nowMs: () => NOW_MS,
-    readFile: (path) => Promise.resolve(files.get(path) ?? ""),
-    readStdin: () => Promise.resolve(files.get("-") ?? ""),
-    http: httpClient,
-  };
-  const code = await runCtl(io, args);
-  return { code, out, err };
-}
+import { run, shell } from "./shell_test.ts";
 
 const MESH = "type: Mesh\nname: default\n";
 const PERMISSION = `type: TrafficPermission
@@ -353,7 +293,7 @@ Deno.test("receipt, debug actors, version and accept-global", async () => {
 
 Deno.test("contexts are added, listed, switched, used and removed", () =>
   shell(async ({ address, files, plane }) => {
-    const there = (...args: string[]) => run(args, { address: "", files });
+    const there = (...args: string[]) => run(args, { env: new Map(), files });
     await plane.put({ type: "Mesh", name: "shop", spec: {} });
     const add = ["config", "control-planes", "add"];
     const added = await there(...add, "--name", "east", "--address", address, "--mesh", "shop");
@@ -411,7 +351,8 @@ Deno.test("an answer that is no control plane's is said to be so", async () => {
   );
   try {
     const address = `http://127.0.0.1:${other.addr.port}`;
-    const { code, err } = await run(["get", "meshes"], { address, files: new Map() });
+    const env = new Map([["URSA_ADDRESS", address]]);
+    const { code, err } = await run(["get", "meshes"], { env, files: new Map() });
     assert.equal(code, 1);
     assert.match(err, /answered 502 \(<html>\): is it a control plane\?/);
   } finally {

@@ -16,5 +16,8 @@ export interface CtlIo {
   nowMs(): number;
   readFile(path: string): Promise<string>;
   readStdin(): Promise<string>;
-  http(address: string, options: { readonly timeoutMs: number }): HttpClient;
+  http(
+    address: string,
+    options: { readonly timeoutMs: number; readonly token?: string },
+  ): HttpClient;
 }

@@ -8,6 +8,7 @@ import { Command, Option } from "commander";
 import { inHouseStyle } from "../help.ts";
 import { errorText, exitCodeOf } from "../output.ts";
 import { apply, type ApplyOptions } from "./apply.ts";
+import { sessions, withExamples } from "./command.ts";
 import {
   type AddOptions,
   addPlane,
@@ -16,11 +17,12 @@ import {
   switchPlane,
   viewContexts,
 } from "./config.ts";
+import { addGenerateCommands } from "./generate.ts";
 import { get, type GetOptions, OUTPUTS, remove } from "./get.ts";
 import { debugActors, inspect, type InspectOptions } from "./inspect.ts";
 import type { CtlIo } from "./io.ts";
 import { showReceipt } from "./receipt.ts";
-import { ask, type GlobalOptions, openSession, type Session } from "./session.ts";
+import { ask, type Session } from "./session.ts";
 import { revisionNumber, typeList } from "./words.ts";
 
 export type { CtlIo } from "./io.ts";
@@ -32,6 +34,10 @@ export function buildCtl(io: CtlIo): Command {
     .option(
       "--context <name>",
       "a context of `ursa ctl config control-planes list` (env: URSA_CONTEXT)",
+    )
+    .option(
+      "--token-file <file>",
+      "a user token to say who asks (default: the context's, env: URSA_TOKEN_FILE)",
     )
     .option("-m, --mesh <mesh>", "the mesh (default: the context's, else default, env: URSA_MESH)")
     .option(
@@ -45,6 +51,7 @@ export function buildCtl(io: CtlIo): Command {
   withExamples(ctl, ["ursa ctl get meshes", "ursa ctl apply -f mesh.yaml --wait"]);
   addResourceCommands(ctl, io);
   addInspectCommands(ctl, io);
+  addGenerateCommands(ctl, io);
   addConfigCommands(ctl, io);
   return ctl;
 }
@@ -231,23 +238,4 @@ async function showVersion(session: Session): Promise<void> {
   const ursa = json["ursaVersion"];
   const speaks = `${json["product"] ?? json["tagline"]} ${json["version"]}`;
   io.out(`control plane: ${ursa ? `ursa ${ursa}, speaks ${speaks}` : speaks}\n`);
-}
-
-/** Commander calls actions with arguments, options, command: the session comes first instead. */
-function sessions(io: CtlIo) {
-  return <Args extends unknown[]>(
-    action: (session: Session, ...args: Args) => Promise<void> | void,
-  ) =>
-  async (...given: unknown[]): Promise<void> => {
-    const command = given.at(-1) as Command;
-    const session = await openSession(io, command.optsWithGlobals<GlobalOptions>());
-    await action(session, ...given.slice(0, -1) as Args);
-  };
-}
-
-function withExamples(command: Command, examples: readonly [string, string]): Command {
-  return command.addHelpText(
-    "after",
-    `\nExamples:\n${examples.map((one) => `  $ ${one}\n`).join("")}`,
-  );
 }

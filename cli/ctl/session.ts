@@ -14,6 +14,7 @@ export interface GlobalOptions {
   readonly address?: string;
   readonly context?: string;
   readonly mesh?: string;
+  readonly tokenFile?: string;
   readonly apiTimeout?: string;
 }
 
@@ -36,17 +37,34 @@ export async function openSession(io: CtlIo, options: GlobalOptions): Promise<Se
       EXIT.usage,
     );
   }
-  const address = options.address ?? (options.context ? known?.url : undefined) ??
-    io.env("URSA_ADDRESS") ?? known?.url ?? ADDRESS_DEFAULT;
+  const elsewhere = options.address ?? (options.context ? undefined : io.env("URSA_ADDRESS"));
+  const address = elsewhere ?? known?.url ?? ADDRESS_DEFAULT;
   if (!/^https?:\/\//.test(address) || !URL.canParse(address)) {
     throw new CommandError(`"${address}" is not an http:// or https:// address`, EXIT.usage);
   }
   const apiTimeout = options.apiTimeout ?? io.env("URSA_API_TIMEOUT") ?? "1m";
+  // A context's token is for its control plane: another address does not get to see it.
+  const token = await givenToken(io, options) ??
+    (elsewhere === undefined ? known?.token : undefined);
   return {
     io,
-    http: io.http(address, { timeoutMs: durationMs(apiTimeout, "--api-timeout") }),
+    http: io.http(address, {
+      timeoutMs: durationMs(apiTimeout, "--api-timeout"),
+      ...(token !== undefined && { token }),
+    }),
     mesh: options.mesh ?? io.env("URSA_MESH") ?? known?.mesh ?? "default",
   };
+}
+
+export async function givenToken(
+  io: CtlIo,
+  { tokenFile }: Pick<GlobalOptions, "tokenFile">,
+): Promise<string | undefined> {
+  const path = tokenFile ?? io.env("URSA_TOKEN_FILE");
+  if (path === undefined) return undefined;
+  const token = (await io.readFile(path)).trim();
+  if (/^[A-Za-z0-9._-]+$/.test(token)) return token;
+  throw new CommandError(`There is no token in ${path}: it must hold one, and nothing else`);
 }
 
 /** The JSON of an answer, or a CommandError that says what was tried, and what is wrong. */

@@ -18,7 +18,7 @@ export interface HttpClient {
 
 export function httpClient(
   address: string,
-  { timeoutMs }: { readonly timeoutMs: number },
+  { timeoutMs, token }: { readonly timeoutMs: number; readonly token?: string },
 ): HttpClient {
   return {
     address,
@@ -26,7 +26,11 @@ export function httpClient(
       try {
         const response = await fetch(address.replace(/\/$/, "") + path, {
           method,
-          headers: { accept: "application/json", "content-type": "application/json" },
+          headers: {
+            accept: "application/json",
+            "content-type": "application/json",
+            ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          },
           ...(body && { body: JSON.stringify(body) }),
           signal: AbortSignal.timeout(timeoutMs),
         });
