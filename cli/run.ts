@@ -205,6 +205,8 @@ function treeOf(parts: Parts): Tree {
         instance: instanceId,
         version: KUMA_VERSION,
         receipts: RECEIPTS,
+        auth: config.zoneAuth,
+        exempt: config.zoneAuthExempt,
       },
       zoneTypes: globalToZone(descriptors).map(({ name }) => name),
     });

@@ -45,6 +45,8 @@ export interface ControlPlaneConfig {
   readonly vipGraceMs: number;
   readonly dpAuth: Authentication;
   readonly zoneAuth: Authentication;
+  /** Zones that Kuma's control planes run: they are believed without a token. */
+  readonly zoneAuthExempt: readonly string[];
   /** Envoys read their tokens from a file for each connection, so that a new one needs no restart. */
   readonly reloadableTokens: boolean;
   readonly deregistrationDelayMs: number;
@@ -274,6 +276,14 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
     fallback: "none",
     parse: oneOf(["token", "none"]),
   },
+  zoneAuthExempt: {
+    argument: "LIST",
+    group: "Admission",
+    help: "zones that need no token, as NAME,…: Kuma's control planes have none to show",
+    modes: ["global"],
+    fallback: "",
+    parse: zoneNames,
+  },
   reloadableTokens: {
     group: "Admission",
     help: "proxies read the token file at each connection, so that a new token needs no restart",
@@ -438,6 +448,14 @@ function zoneName(text: string): Parsed<string> {
   return isResourceName(text)
     ? { value: text }
     : { error: `must be lower-case letters, digits, - and ., is ${JSON.stringify(text)}` };
+}
+
+function zoneNames(text: string): Parsed<readonly string[]> {
+  const value = text.split(",").map((name) => name.trim()).filter((name) => name !== "");
+  const wrong = value.find((name) => !isResourceName(name));
+  return wrong === undefined
+    ? { value }
+    : { error: `must be a list of zones, has ${JSON.stringify(wrong)}` };
 }
 
 function globalUrl(text: string): Parsed<string> {

@@ -111,6 +111,7 @@ export type ServerEvent =
   | {
     readonly tag: "health_checked";
     readonly zone: string;
+    readonly caller: CallerInfo;
     readonly reports: readonly ZoneReport[];
   }
   | { readonly tag: "request_received"; readonly stream: string; readonly request: KdsRequest }
@@ -129,7 +130,15 @@ export type ServerCommand =
     readonly message: string;
   };
 
-export type CloseCode = "canceled" | "invalid_argument" | "unavailable" | "aborted" | "internal";
+export type CloseCode =
+  | "canceled"
+  | "invalid_argument"
+  | "unavailable"
+  | "aborted"
+  | "internal"
+  | "unauthenticated"
+  | "permission_denied"
+  | "failed_precondition";
 
 /** Events of the client edge, all to `uplink`. An event of an earlier connection comes too late. */
 export type ClientEvent =

@@ -3,12 +3,14 @@
 import { isResourceName } from "../../core/names.ts";
 import type { JsonObject } from "../../core/resource.ts";
 import { CLUSTER_ID_CONFIG } from "../../kds/filter.ts";
-import type { ServerCommand, ServerEvent } from "../../kds/wire.ts";
+import type { VerifiedToken } from "../../identity/tokens/verify.ts";
+import type { ServerCommand, ServerEvent, StreamKind } from "../../kds/wire.ts";
 import { oneChangeSet, toHub } from "../hub/messages.ts";
 import {
   type Actor,
   command,
   type Context,
+  count,
   type Effect,
   log,
   send,
@@ -16,6 +18,15 @@ import {
   type Turn,
 } from "../runtime/actor.ts";
 import { type ZoneArgs, zonePath } from "../zone/messages.ts";
+import {
+  type Gate,
+  type Joined,
+  keepSecret,
+  mayJoin,
+  openGate,
+  type Refused,
+  withdrawn,
+} from "./membership.ts";
 import type { GlobalArgs, GlobalMsg } from "./messages.ts";
 
 export type { GlobalArgs };
@@ -31,6 +42,19 @@ interface State {
   readonly insights: Map<string, JsonObject>;
   /** Streams whose zone is not written yet, or that came before the store was read. */
   readonly waiting: Map<string, StreamOpened[]>;
+  /** Null: nobody has to prove anything. */
+  readonly gate: Gate | null;
+  /** Per zone and kind, the newest stream that came in. */
+  readonly members: Map<string, Map<StreamKind, Member>>;
+  /** Why a zone was refused last: said once, however often it comes back. */
+  readonly refusals: Map<string, string>;
+}
+
+interface Member {
+  readonly stream: string;
+  /** As it was sent. */
+  readonly authorization: readonly string[];
+  readonly token: VerifiedToken | null;
 }
 
 /** A DNS label: it is part of tags, names and paths. */
@@ -38,6 +62,8 @@ const ZONE_NAME_MAX = 63;
 /** Streams that wait for their Zone resource: a crowd beyond this comes back later. */
 const WAITING_MAX = 1024;
 const CLUSTER_ID_RETRY_MS = 1_000;
+/** More names than this that are refused at once are logged again. */
+const REFUSALS_KEPT = 1_024;
 
 export const global: Actor<State, GlobalMsg, GlobalArgs> = {
   mailbox: {
@@ -54,8 +80,11 @@ export const global: Actor<State, GlobalMsg, GlobalArgs> = {
       zones: new Set(),
       insights: new Map(),
       waiting: new Map(),
+      gate: args.auth === "token" ? openGate(args.exempt) : null,
+      members: new Map(),
+      refusals: new Map(),
     };
-    const types = ["Zone", "ZoneInsight", "Config"];
+    const types = ["Zone", "ZoneInsight", "Config", ...(state.gate ? ["GlobalSecret"] : [])];
     return [state, [toHub({ tag: "subscribe", to: at.self, types })]];
   },
 
@@ -64,7 +93,7 @@ export const global: Actor<State, GlobalMsg, GlobalArgs> = {
       case "stream_opened":
         return streamOpened(state, msg, at);
       case "health_checked":
-        return [state, state.zones.has(msg.zone) ? [send(zonePath(msg.zone), msg)] : []];
+        return [state, healthChecked(state, msg, at)];
       case "resources_changed":
         return resourcesChanged(state, msg, at);
       case "zone_written":
@@ -97,7 +126,11 @@ function streamOpened(state: State, msg: StreamOpened, at: Context): Turn<State>
       close(stream, { code: "invalid_argument", message: "client-id must be a DNS label" }),
     ]];
   }
-  if (state.loaded && state.zones.has(zone)) return [state, admit(state, [msg])];
+  if (state.loaded) {
+    const refusal = refused(state, msg, at);
+    if (refusal.length > 0) return [state, refusal];
+    if (state.zones.has(zone)) return [state, admit(state, [msg])];
+  }
   if (!state.waiting.has(zone) && state.waiting.size >= WAITING_MAX) {
     return [state, [
       close(stream, { code: "unavailable", message: "too many zones connect at once" }),
@@ -116,7 +149,9 @@ function resourcesChanged(
 ): Turn<State> {
   const effects: Effect[] = [];
   let { clusterId } = state;
+  let secretsChanged = false;
   for (const { key, resource } of changes) {
+    if (state.gate && keepSecret(state.gate, key, resource)) secretsChanged = true;
     if (key.type === "ZoneInsight") {
       if (resource) state.insights.set(key.name, resource.spec);
       else state.insights.delete(key.name);
@@ -131,9 +166,19 @@ function resourcesChanged(
   }
   const next = { ...state, clusterId, loaded: state.loaded || full };
   if (!next.loaded) return [next, effects];
+  if (secretsChanged) effects.push(...recheck(next, at));
   if (!state.loaded) {
     // Whoever was online when this control plane stopped is not: its actor notes that.
     effects.push(...[...next.zones].map((zone) => spawn(next, zone)));
+    for (const [zone, streams] of next.waiting) {
+      const good = streams.filter((opened) => {
+        const refusal = refused(next, opened, at);
+        effects.push(...refusal);
+        return refusal.length === 0;
+      });
+      if (good.length > 0) next.waiting.set(zone, good);
+      else next.waiting.delete(zone);
+    }
     effects.push(
       ...[...next.waiting.keys()].filter((zone) => !next.zones.has(zone))
         .map((zone) => createZone(zone, at)),
@@ -163,6 +208,88 @@ function zoneWritten(
     log("error", message, { zone, reason: value.reason }),
     ...streams.map(({ stream }) => close(stream, { code: "unavailable", message })),
   ]];
+}
+
+// Who they are
+
+/** Nothing when the stream may come in, under the name that it gives. */
+function refused(
+  state: State,
+  { zone, kind, stream, caller }: StreamOpened,
+  at: Context,
+): Effect[] {
+  const { gate, members, refusals } = state;
+  const joined: Joined = gate
+    ? mayJoin(gate, { zone, caller, nowMs: at.nowMs })
+    : { ok: true, token: null };
+  if (!joined.ok) return refusalOf(state, { zone, stream, peer: caller.peer }, joined);
+  refusals.delete(zone);
+  const kinds = members.get(zone) ?? new Map<StreamKind, Member>();
+  members.set(zone, kinds);
+  kinds.set(kind, { stream, authorization: caller.authorization, token: joined.token });
+  return [];
+}
+
+/** Counted each time, logged once for each reason: a zone comes back every few seconds. */
+function refusalOf(
+  { refusals }: State,
+  { zone, stream, peer }: {
+    readonly zone: string;
+    readonly stream: string;
+    readonly peer: string;
+  },
+  { reason, code, message }: Refused,
+): Effect[] {
+  const said = refusals.get(zone) === message;
+  const [oldest] = refusals.keys();
+  if (refusals.size >= REFUSALS_KEPT && oldest !== undefined) refusals.delete(oldest);
+  refusals.set(zone, message);
+  return [
+    ...(said ? [] : [log("error", "zone refused", { zone, peer, reason: message })]),
+    count("ursa_zones_refused_total", { reason }),
+    close(stream, { code, message }),
+  ];
+}
+
+/** Ends the streams of zones whose tokens are good no more. */
+function recheck({ gate, members }: State, at: Context): readonly Effect[] {
+  if (!gate) return [];
+  return [...members].flatMap(([zone, kinds]) =>
+    [...kinds].flatMap(([kind, { stream, token }]) => {
+      const refusal = token && withdrawn(gate, token, at.nowMs);
+      if (!refusal) return [];
+      kinds.delete(kind);
+      const { reason, code, message } = refusal;
+      return [
+        ...(kind === "global_to_zone"
+          ? [log("error", "zone cut off: its token is good no more", { zone, reason: message })]
+          : []),
+        count("ursa_zones_refused_total", { reason }),
+        close(stream, { code, message }),
+      ];
+    })
+  );
+}
+
+/** It comes on a connection of its own: it is believed when its streams' credentials are shown. */
+function healthChecked(
+  { gate, zones, members }: State,
+  msg: GlobalMsg & { readonly tag: "health_checked" },
+  at: Context,
+): readonly Effect[] {
+  const { zone, caller } = msg;
+  if (!zones.has(zone)) return [];
+  if (gate) {
+    const [text] = caller.authorization;
+    const isKnown = [...members.get(zone)?.values() ?? []].some(({ authorization }) =>
+      authorization[0] === text
+    );
+    if (!isKnown || caller.authorization.length > 1) {
+      const joined = mayJoin(gate, { zone, caller, nowMs: at.nowMs });
+      if (!joined.ok) return [count("ursa_zones_refused_total", { reason: joined.reason })];
+    }
+  }
+  return [send(zonePath(zone), msg)];
 }
 
 function admit(state: State, streams: readonly StreamOpened[]): readonly Effect[] {

@@ -17,6 +17,10 @@ export interface GlobalArgs {
   readonly version: string;
   /** Told `zone_progress`; null: nobody wants to know. */
   readonly receipts: Path | null;
+  /** How zones prove who they are. */
+  readonly auth: "token" | "none";
+  /** Zones that need not. */
+  readonly exempt: readonly string[];
 }
 
 export type GlobalMsg =

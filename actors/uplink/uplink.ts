@@ -126,6 +126,8 @@ interface State {
   readonly reports: Reports;
   readonly insight: OwnInsight;
   readonly lastError: string | null;
+  /** Why global does not take this zone in, until it does: the connection alone says nothing. */
+  readonly refusal: string | null;
 }
 
 const BACKOFF_FIRST_MS = 250;
@@ -139,6 +141,8 @@ const HEALTH_RETRY_MS = 30_000;
 /** Progress of many proxies is told at once. */
 const REPORT_GAP_MS = 100;
 const INSIGHT_FLUSH_MS = 10_000;
+/** gRPC statuses with which global says that it does not want this zone, not that it cannot. */
+const REFUSALS = ["UNAUTHENTICATED", "PERMISSION_DENIED", "FAILED_PRECONDITION"];
 const MESSAGE_CHARS_MAX = 2_000;
 
 export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
@@ -161,6 +165,7 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
       reports: noReports({ clusterId: "", revision: 0 }),
       insight: NO_INSIGHT,
       lastError: null,
+      refusal: null,
     };
     const types = seen(args).map(({ name }) => name);
     return [state, [toHub({ tag: "subscribe", to: at.self, types })]];
@@ -278,9 +283,13 @@ function connected(state: State, session: Session): Turn<State> {
       request: subscription(name, { nodeId: args.zone, metadata }),
     })
   );
-  const next = { ...state, session: { ...session, up: true }, lastError: null };
+  const { refusal } = state;
+  const next = { ...state, session: { ...session, up: true }, lastError: refusal };
   const [checked, health] = checkHealth(next, true);
-  const effects = [cancel("connect"), log("info", "connected to global")];
+  const effects = [
+    cancel("connect"),
+    ...(refusal === null ? [log("info", "connected to global")] : []),
+  ];
   return [checked, [...effects, ...questions, ...health]];
 }
 
@@ -288,13 +297,21 @@ function disconnected(state: State, reason: string, at: Context): Turn<State> {
   const attempts = state.attempts + 1;
   const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (attempts - 1));
   const afterMs = Math.round(at.random() * ceiling);
+  const [code = ""] = /^[A-Z_]+(?=: )/.exec(reason) ?? [];
+  const isRefusal = REFUSALS.includes(code);
+  const refusal = isRefusal ? reason : state.refusal;
   const over = sessionOver(state.insight, at);
-  const ended = { ...state, session: null, attempts, insight: over, lastError: reason };
+  const ended = { ...state, session: null, attempts, insight: over, lastError: reason, refusal };
   const [next, insight] = insightNow(ended, at);
   return [next, [
     ...insight,
-    // Once per outage: what repeats is counted.
-    ...(state.lastError === null ? [log("warn", "connection to global lost", { reason })] : []),
+    // Once per outage and refusal: what repeats is counted.
+    ...(isRefusal
+      ? state.refusal === reason ? [] : [log("error", "global refuses this zone", { reason })]
+      : state.lastError === null
+      ? [log("warn", "connection to global lost", { reason })]
+      : []),
+    ...(isRefusal ? [count("ursa_uplink_refused_total", { code })] : []),
     count("ursa_uplink_disconnects_total"),
     cancel("health"),
     cancel("report"),
@@ -451,8 +468,9 @@ function intaken(state: State, result: Intaken, at: Context): Turn<State> {
   }
   if (!result.answer) return [state, effects];
   effects.push(kds({ do: "send", connection, request: result.answer }));
+  if (state.refusal !== null) effects.push(log("info", "global takes this zone again"));
   // A session that got this far works: the next one need not wait.
-  const [next, report] = reportSoon({ ...state, attempts: 0 });
+  const [next, report] = reportSoon({ ...state, attempts: 0, refusal: null, lastError: null });
   return [next, [...effects, ...report]];
 }
 

@@ -90,6 +90,9 @@ const CODES: Readonly<Record<CloseCode, status>> = {
   unavailable: status.UNAVAILABLE,
   aborted: status.ABORTED,
   internal: status.INTERNAL,
+  unauthenticated: status.UNAUTHENTICATED,
+  permission_denied: status.PERMISSION_DENIED,
+  failed_precondition: status.FAILED_PRECONDITION,
 };
 
 export async function serveKds(options: KdsServerOptions): Promise<KdsServer> {
@@ -226,7 +229,12 @@ class Streams {
     if (zone === "") return null;
     this.count("health_checks");
     const reports = readReports(textOf(call.metadata, PROGRESS) || "[]");
-    this.#options.deliver(GLOBAL, { tag: "health_checked", zone, reports });
+    this.#options.deliver(GLOBAL, {
+      tag: "health_checked",
+      zone,
+      caller: callerOf(call),
+      reports,
+    });
     return encode("kuma.mesh.v1alpha1.ZoneHealthCheckResponse", { interval: HEALTH_INTERVAL });
   }
 
@@ -364,7 +372,7 @@ function end(call: Call, code: CloseCode, message: string): void {
   if (!call.writableEnded) call.emit("error", { code: CODES[code], details: message });
 }
 
-function callerOf(call: Call): CallerInfo {
+function callerOf(call: Pick<Call, "metadata" | "getPeer">): CallerInfo {
   const { metadata } = call;
   return {
     features: metadata.get("features").flatMap((value) => String(value).split(/,\s*/)),

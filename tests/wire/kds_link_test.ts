@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
+import { createPrivateKey } from "node:crypto";
 import type { EnvoyQuestion } from "../../core/envoy_admin.ts";
 import type { JsonObject } from "../../core/resource.ts";
 import { createServerCertificate } from "../../identity/io/authority.ts";
+import { newSigningKey } from "../../identity/io/signing_key.ts";
+import { issueToken } from "../../identity/tokens/issue.ts";
 import { openMemoryStore } from "../../store/memory.ts";
 import { GlobalPeer, until, ZonePeer } from "./kds_peers.ts";
 
@@ -15,11 +18,11 @@ interface Stage {
   readonly onEnd: (() => Promise<void>)[];
   global(
     clusterId?: string,
-    options?: { store?: ReturnType<typeof openMemoryStore>; port?: number },
+    options?: { store?: ReturnType<typeof openMemoryStore>; port?: number; auth?: "token" },
   ): Promise<
     { readonly global: GlobalPeer; readonly port: number }
   >;
-  zone(name: string, port: number): ZonePeer;
+  zone(name: string, port: number, token?: () => Promise<string | null>): ZonePeer;
 }
 
 /** Peers that are stopped in the end, whatever happens. */
@@ -30,13 +33,14 @@ async function onStage(play: (stage: Stage) => Promise<void>): Promise<void> {
     await play({
       dir,
       onEnd,
-      async global(clusterId = "c-1", { store = openMemoryStore(), port = 0 } = {}) {
-        const global = new GlobalPeer(store, clusterId);
+      async global(clusterId = "c-1", { store = openMemoryStore(), port = 0, auth } = {}) {
+        const global = new GlobalPeer(store, clusterId, auth);
         onEnd.push(() => global.stop());
         return { global, port: await global.listen(port, trust) };
       },
-      zone(name, port) {
-        const zone = new ZonePeer(name, { url: `grpcs://127.0.0.1:${port}`, ca: trust.cert, dir });
+      zone(name, port, token) {
+        const to = { url: `grpcs://127.0.0.1:${port}`, ca: trust.cert, dir };
+        const zone = new ZonePeer(name, { ...to, ...(token && { token }) });
         onEnd.push(() => zone.stop());
         return zone;
       },
@@ -101,6 +105,45 @@ Deno.test("resources travel down, up and across, and a disabled zone's leave the
     };
     assert.equal(insight.subscriptions[0]?.version.kumaCp.version, "0.1.0");
     assert.match(insight.subscriptions[0]?.config ?? "", /"type":"memory"/);
+  }));
+
+Deno.test("a zone joins with its token, is cut off when it is revoked, and comes back with another", () =>
+  onStage(async (stage) => {
+    const { global, port } = await stage.global("c-1", { auth: "token" });
+    const pem = await newSigningKey();
+    await global.put("GlobalSecret", "zone-token-signing-key-1", { spec: { data: btoa(pem) } });
+    const tokenOf = (zone: string, id: string) =>
+      issueToken({
+        kind: "zone",
+        claims: { zone, scope: ["cp"] },
+        validForMs: 60_000,
+        nowMs: Date.now(),
+        id,
+      }, { keyId: "1", key: createPrivateKey(pem) });
+    let token = tokenOf("east", "id-1");
+    await global.put("Mesh", "default");
+    const thief = stage.zone("west", port, () => Promise.resolve(token));
+    const east = stage.zone("east", port, () => Promise.resolve(token));
+    await until(() => east.names("Mesh").includes("default"), "the mesh in east");
+    await until(() => thief.said("global refuses this zone"), "the refusal of west");
+    assert.match(
+      (await thief.status()).lastError ?? "",
+      /^PERMISSION_DENIED: .* is for zone "east", this says it is "west" \(key id "1", id "id-1"/,
+    );
+    assert.deepEqual(global.names("Zone"), ["east"]);
+    assert.equal(
+      east.store.get({ type: "GlobalSecret", mesh: "", name: "zone-token-signing-key-1" }),
+      undefined,
+    );
+    const spec = { data: btoa("id-1") };
+    await global.put("GlobalSecret", "zone-token-revocations", { spec });
+    await until(() => east.said("global refuses this zone"), "the end of east's streams");
+    await global.put("Mesh", "later");
+    token = tokenOf("east", "id-2");
+    await until(() => east.names("Mesh").includes("later"), "east with its new token");
+    assert.equal((await east.status()).lastError, null);
+    const refusals = thief.logs.filter(({ message }) => message === "global refuses this zone");
+    assert.equal(new Set(refusals.map(({ fields }) => fields["reason"])).size, refusals.length);
   }));
 
 Deno.test("global asks a zone about its Envoys, and hears the zone's own words", () =>

@@ -146,7 +146,7 @@ export interface Trust {
 export class GlobalPeer extends Peer {
   #server: KdsServer | null = null;
 
-  constructor(store: Store, clusterId: string) {
+  constructor(store: Store, clusterId: string, auth: "token" | "none" = "none") {
     super(store, {
       tree: [
         one(HUB, hub, hubArgs(store)),
@@ -156,6 +156,8 @@ export class GlobalPeer extends Peer {
           instance: "g-1",
           version: "0.1.0",
           receipts: null,
+          auth,
+          exempt: ["exempt"],
         }),
         many("zones", zone),
       ],
@@ -196,7 +198,12 @@ export class ZonePeer extends Peer {
 
   constructor(
     name: string,
-    to: { readonly url: string; readonly ca: string | null; readonly dir: string },
+    to: {
+      readonly url: string;
+      readonly ca: string | null;
+      readonly dir: string;
+      readonly token?: () => Promise<string | null>;
+    },
   ) {
     let client: KdsClient | null = null;
     const store = openMemoryStore();
@@ -216,6 +223,7 @@ export class ZonePeer extends Peer {
     client = createKdsClient({
       url: to.url,
       ca: to.ca,
+      ...(to.token && { token: to.token }),
       socketPath: `${to.dir}/${name}.sock`,
       version: "0.1.0",
       deliver: (event) => void this.system.send(UPLINK, event),

@@ -128,6 +128,7 @@ Deno.test("a health check carries progress, and answers with an interval", async
     ca: null,
     socketPath: `${dir}/z.sock`,
     version: "0.1.0",
+    token: () => Promise.resolve("a.b.c"),
     admin: () => Promise.reject(new Error("nobody asks")),
     deliver(event) {
       events.push(event);
@@ -142,11 +143,10 @@ Deno.test("a health check carries progress, and answers with an interval", async
     connection: "c",
     intervalMs: 10_000,
   });
-  assert.deepEqual(await hearing("health_checked"), {
-    tag: "health_checked",
-    zone: "east",
-    reports,
-  });
+  const heard = await hearing("health_checked");
+  assert.ok(heard.tag === "health_checked");
+  assert.deepEqual([heard.zone, heard.reports], ["east", reports]);
+  assert.deepEqual(heard.caller.authorization, ["Bearer a.b.c"]);
   await client.close();
   await server.close(500);
   await Deno.remove(dir, { recursive: true });
