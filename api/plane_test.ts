@@ -125,7 +125,11 @@ export function testPlane(
   const ports: ApiPorts = {
     kinds,
     resources: store,
-    inspection: inspect(meshViews({ store, kinds, zone: control.zone ?? "" }), kinds),
+    inspection: inspect({
+      kinds,
+      viewOf: meshViews({ store, kinds, zone: control.zone ?? "" }),
+      list: (type, mesh) => store.list(type, mesh),
+    }),
     awaitReceipt: (revision, until) => receipts.settled(revision, until),
     control: {
       mode: "standalone",

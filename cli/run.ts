@@ -320,7 +320,11 @@ function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
   return {
     kinds,
     resources: store,
-    inspection: inspect(meshViews({ store, kinds, zone: config.zone }), kinds),
+    inspection: inspect({
+      kinds,
+      viewOf: meshViews({ store, kinds, zone: config.zone }),
+      list: (type, mesh) => store.list(type, mesh),
+    }),
     control: {
       mode: config.mode,
       federated: config.global !== null,

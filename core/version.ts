@@ -7,6 +7,11 @@ export function sha256Hex(content: string | Uint8Array): string {
   return createHash("sha256").update(content).digest("hex");
 }
 
+/** 44 characters. */
+export function sha256Base64(content: string): string {
+  return createHash("sha256").update(content).digest("base64");
+}
+
 /**
  * The version of an encoded resource: equal bytes, equal version, in every process and at every
  * time. go-control-plane's rule for delta streams, by which Kuma's control planes compare too.

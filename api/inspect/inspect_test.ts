@@ -3,6 +3,7 @@ import { everyKind } from "../../cli/kinds.ts";
 import type { Json, JsonObject } from "../../core/resource.ts";
 import { type TestPlane, testPlane } from "../plane_test.ts";
 import { MESH, RESOURCES } from "./inspected_mesh_test.ts";
+import recorded from "./rules.recorded.json" with { type: "json" };
 
 /** What the real kuma-cp says of the same mesh is compared in tests/interop/inspect_test.ts. */
 async function plane(): Promise<TestPlane> {
@@ -155,6 +156,29 @@ Deno.test("/_resources/dataplanes is paged, and chooses by name", async () => {
   assert.deepEqual(edge, { type: "Dataplane", mesh: MESH, name: "edge", labels: edge.labels });
 });
 
+for (const [path, expected] of Object.entries(recorded)) {
+  Deno.test(`/${path} is what a running Ursa answered, and kuma-cp as well`, async () => {
+    assert.deepEqual(await get(path), expected);
+  });
+}
+
+Deno.test("_rules warns of a route that is not there, and of more sets of tags than can be told", async () => {
+  const policy = (name: string, spec: JsonObject) =>
+    world.put({ type: "MeshRateLimit", mesh: MESH, name, spec });
+  await policy("lost", { targetRef: { kind: "MeshHTTPRoute", name: "nowhere" }, to: [] });
+  const from = Array.from({ length: 16 }, (_, index) => ({
+    targetRef: { kind: "MeshSubset", tags: { [`tag-${index}`]: "x" } },
+    default: { local: {} },
+  }));
+  await policy("many", { targetRef: { kind: "MeshService", name: "db" }, from });
+  const { rules } = await get("dataplanes/db-1/_rules");
+  const { warnings } = rules.find(({ type }: JsonObject) => type === "MeshRateLimit");
+  assert.deepEqual(warnings, [
+    'unable to resolve TargetRef on policy: mesh:shop name:lost error:"there is no MeshHTTPRoute \\"nowhere\\""',
+    "MeshRateLimit has more than 4096 combinations of tags: they are not shown",
+  ]);
+});
+
 Deno.test("/meshservices/…/_dataplanes has the proxies behind a MeshService", async () => {
   const put = (name: string, selector: JsonObject) =>
     world.put({ type: "MeshService", mesh: MESH, name, spec: { selector } });
@@ -195,6 +219,10 @@ Deno.test("builtin gateways: their MeshGateway, its routes, and what concerns al
 const MISSING: readonly (readonly [path: string, status: number, title: string | null])[] = [
   ["/meshes/shop/dataplanes/nope/policies", 404, "Could not get MatchedPolicies"],
   ["/meshes/nope/dataplanes/web-1/policies", 404, "Could not build MeshContext"],
+  ["/meshes/shop/dataplanes/nope/rules", 404, "Could not get MatchedPolicies"],
+  ["/meshes/shop/dataplanes/nope/_rules", 404, "Could not retrieve Dataplane"],
+  ["/meshes/nope/dataplanes/web-1/_rules", 404, "Failed to retrieve Mesh"],
+  ["/meshes/shop/meshgateways/nope/_rules", 404, "Could not retrieve MeshGateway"],
   ["/meshes/nope/meshtimeouts/all/dataplanes", 404, "Could not list Dataplanes"],
   ["/meshes/shop/meshtimeouts/nope/_resources/dataplanes", 404, "Could not retrieve policy"],
   ["/meshes/nope/meshtimeouts/all/_resources/dataplanes", 404, "Failed to retrieve Mesh"],

@@ -175,13 +175,13 @@ export const RESOURCES: readonly JsonObject[] = [
   },
   meshTimeout("all", { kind: "Mesh" }, {
     ...to({ kind: "Mesh" }, { connectionTimeout: "5s", http: { requestTimeout: "15s" } }),
-    from: [{ targetRef: { kind: "Mesh" }, default: { idleTimeout: "1h" } }],
+    from: [{ targetRef: { kind: "Mesh" }, default: { idleTimeout: "1h0m0s" } }],
   }),
   meshTimeout("to-api", { kind: "MeshSubset", tags: { version: "v1" } }, {
     ...to({ kind: "MeshService", name: "api" }, { http: { requestTimeout: "3s" } }),
   }),
   meshTimeout("web", { kind: "MeshService", name: "web" }, {
-    ...to({ kind: "Mesh" }, { idleTimeout: "20m" }),
+    ...to({ kind: "Mesh" }, { idleTimeout: "20m0s" }),
   }),
   meshTimeout("admin", { kind: "Dataplane", labels: { team: "a" }, sectionName: "admin" }, {
     rules: [{ default: { idleTimeout: "7s" } }],
@@ -233,7 +233,9 @@ export const RESOURCES: readonly JsonObject[] = [
         rules: [{
           matches: [{ path: { type: "PathPrefix", value: "/v2" } }],
           default: {
-            backendRefs: [{ kind: "MeshServiceSubset", name: "api", tags: { version: "v2" } }],
+            backendRefs: [
+              { kind: "MeshServiceSubset", name: "api", tags: { version: "v2" }, weight: 1 },
+            ],
           },
         }],
       }],

@@ -1,7 +1,9 @@
 // What inspection is about, found by its path, or why it is not.
 
+import { objectOf } from "../../core/json.ts";
 import type { Resource, ResourceDescriptor } from "../../core/resource.ts";
 import type { ApiAnswer } from "../exchange.ts";
+import type { ApiView } from "../ports.ts";
 import { notFound } from "../problem.ts";
 import type { Call } from "../route.ts";
 
@@ -31,4 +33,10 @@ export function policyKind(
 ): ResourceDescriptor | undefined {
   const kind = view.kinds.byPlural(plural);
   return kind?.policy ? kind : undefined;
+}
+
+/** Whether services of the mesh are resources alone, and no tags. */
+export function isExclusive(mesh: string, { resources }: ApiView): boolean {
+  const spec = resources.get({ type: "Mesh", mesh: "", name: mesh })?.spec;
+  return objectOf(spec?.["meshServices"])["mode"] === "Exclusive";
 }

@@ -3,10 +3,12 @@
 import type { Route } from "../route.ts";
 import { ATTACHMENT_ROUTES } from "./attachments.ts";
 import { GATEWAY_ROUTES } from "./gateways.ts";
+import { RULE_ROUTES } from "./rules.ts";
 import { SELECTED_ROUTES } from "./selected.ts";
 
 export const INSPECT_ROUTES: readonly Route[] = [
   ...ATTACHMENT_ROUTES,
   ...GATEWAY_ROUTES,
+  ...RULE_ROUTES,
   ...SELECTED_ROUTES,
 ];

@@ -224,15 +224,26 @@ const ROLES = ["system", "producer", "consumer", "workload-owner"];
 
 /** In order of precedence: what comes later says the same things with more right. */
 export function byTargetRef(policies: readonly Resource[]): readonly Resource[] {
-  return [...policies].sort((a, b) => {
-    const [left, right] = [targetRefOf(a), targetRefOf(b)];
-    return SPECIFICITY[left.kind] - SPECIFICITY[right.kind] ||
-      dataplaneOrder(left) - dataplaneOrder(right) ||
-      ORIGINS.indexOf(a.labels[ORIGIN_LABEL]) - ORIGINS.indexOf(b.labels[ORIGIN_LABEL]) ||
-      gatewayOrder(left) - gatewayOrder(right) ||
-      ROLES.indexOf(roleOf(a)) - ROLES.indexOf(roleOf(b)) ||
-      compareText(nameOf(b), nameOf(a));
-  });
+  return [...policies].sort((a, b) => comparePolicies(a, b) || compareNames(a, b));
+}
+
+/** By what their targetRefs select, and where they are from. */
+export function comparePolicies(a: Resource, b: Resource): number {
+  const [left, right] = [targetRefOf(a), targetRefOf(b)];
+  return specificityOf(left) - specificityOf(right) ||
+    dataplaneOrder(left) - dataplaneOrder(right) ||
+    ORIGINS.indexOf(a.labels[ORIGIN_LABEL]) - ORIGINS.indexOf(b.labels[ORIGIN_LABEL]) ||
+    gatewayOrder(left) - gatewayOrder(right) ||
+    ROLES.indexOf(roleOf(a)) - ROLES.indexOf(roleOf(b));
+}
+
+/** The first name comes last, and so wins. */
+export function compareNames(a: Resource, b: Resource): number {
+  return compareText(nameOf(b), nameOf(a));
+}
+
+export function specificityOf({ kind }: TargetRef): number {
+  return SPECIFICITY[kind] ?? 0;
 }
 
 /** A name says more than labels, and a section more than none. */
@@ -245,7 +256,8 @@ function gatewayOrder({ kind, tags = {} }: TargetRef): number {
   return kind === "MeshGateway" ? Object.keys(tags).length : 0;
 }
 
-function nameOf({ name, labels }: Resource<unknown>): string {
+/** What it is called where it is from. */
+export function nameOf({ name, labels }: Resource<unknown>): string {
   return labels[DISPLAY_NAME_LABEL] ?? name;
 }
 

@@ -18,7 +18,10 @@ const POLICIES = [
   ...["meshtrafficpermissions/web", "meshmetrics/web", "meshhttproutes/api-canary"],
 ];
 const QUESTIONS = [
-  ...PROXIES.map((name) => `dataplanes/${name}/policies`),
+  ...PROXIES.flatMap((name) =>
+    ["policies", "rules", "_rules"].map((what) => `dataplanes/${name}/${what}`)
+  ),
+  ...["meshgateways/door/_rules", "meshgateways/window/_rules"],
   ...POLICIES.flatMap((policy) => [`${policy}/dataplanes`, `${policy}/_resources/dataplanes`]),
   ...["meshgateways/door/dataplanes", "meshgateways/nope/dataplanes"],
   ...["dataplanes/nope/policies", "meshtimeouts/nope/_resources/dataplanes"],
@@ -61,7 +64,14 @@ async function writeAll(rest: Rest): Promise<void> {
 /** Apart from times, which are each one's own. */
 async function ask(rest: Rest, path: string): Promise<readonly [number, Json]> {
   const response = await fetch(rest.address + path);
-  return [response.status, withoutTimes(await response.json())];
+  const answer = withoutTimes(await response.json());
+  return [response.status, path.endsWith("/rules") ? inOrder(answer) : answer];
+}
+
+/** Kuma tells rules of different types in no order. */
+function inOrder(answer: Json): Json {
+  const { items = [] } = answer as JsonObject;
+  return (items as Json[]).map((item) => JSON.stringify(item)).sort();
 }
 
 function withoutTimes(value: Json): Json {

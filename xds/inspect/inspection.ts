@@ -6,15 +6,35 @@ import type { Inspection } from "../../core/inspection.ts";
 import type { KindTable } from "../../core/kind_table.ts";
 import type { MeshView } from "../../core/mesh_view.ts";
 import type { Resource } from "../../core/resource.ts";
+import { matchesHash } from "../../policies/match/rules.ts";
 import { gatewayOf, type GatewaySpec } from "../../policies/match/target_ref.ts";
 import { attachmentsOf, concernsDataplane, referableOf } from "./attachments.ts";
+import { ruleAttachments } from "./rule_attachments.ts";
+import { rulesOf } from "./rules.ts";
 import { servesGateway, servesRoute } from "./gateways.ts";
 
-/** `viewOf` gives the view of a mesh that is there, with policies of every kind. */
-export function inspect(viewOf: (mesh: string) => MeshView, kinds: KindTable): Inspection {
+/** What inspection looks at, all of one revision. */
+export interface Inspected {
+  readonly kinds: KindTable;
+  /** Of a mesh that is there, with policies of every kind. */
+  viewOf(mesh: string): MeshView;
+  list(type: string, mesh?: string): readonly Resource[];
+}
+
+export function inspect({ kinds, viewOf, list }: Inspected): Inspection {
   const policies = kinds.all().filter(({ policy }) => policy);
   const proxy = (dataplane: Resource) => dataplane as unknown as Resource<DataplaneSpec>;
   const referable = ({ mesh }: Resource) => referableOf(viewOf(mesh));
+  const rules = (dataplane: Resource) => {
+    const mesh = list("Mesh").find(({ name }) => name === dataplane.mesh);
+    assert(mesh, `${dataplane.name} is in a mesh`);
+    return rulesOf(policies, {
+      dataplane: proxy(dataplane),
+      referable: referable(dataplane),
+      destinations: { mesh, list: (type) => list(type, dataplane.mesh) },
+      shadow: false,
+    });
+  };
   return {
     attachments(dataplane, type) {
       return attachmentsOf(viewOf(dataplane.mesh), proxy(dataplane), {
@@ -26,6 +46,9 @@ export function inspect(viewOf: (mesh: string) => MeshView, kinds: KindTable): I
       assert(kind, `${policy.type} is no kind`);
       return concernsDataplane(policy, proxy(dataplane), { kind, referable: referable(policy) });
     },
+    rules,
+    matchesHash,
+    ruleAttachments: (dataplane) => ruleAttachments(proxy(dataplane), rules(dataplane)),
     gatewayOf: (dataplane) =>
       gatewayOf(proxy(dataplane), referable(dataplane).gateways) as Resource | undefined,
     servesGateway: (dataplane, gateway) =>
