@@ -331,12 +331,12 @@ export class Cluster {
     ]);
   }
 
-  async startGlobal(): Promise<ControlPlane> {
+  async startGlobal(flags: readonly string[] = []): Promise<ControlPlane> {
     this.global = new ControlPlane(this, {
       name: "global",
       mode: "global",
       address: this.#claim().address(1),
-      flags: [],
+      flags,
     });
     await this.global.start();
     return this.global;

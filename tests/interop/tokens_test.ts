@@ -1,0 +1,133 @@
+// Tokens and signing keys, made on one side and taken on the other.
+
+import assert from "node:assert/strict";
+import { Rest } from "../../cli/demo/rest.ts";
+import { until } from "../../cli/demo/until.ts";
+import type { JsonObject } from "../../core/resource.ts";
+import { PROJECT } from "../e2e/one_cluster.ts";
+import { type Bench, interop } from "./interop.ts";
+import { binary, KumaCp, Kumactl, runToEnd } from "./kuma.ts";
+
+/** What a reverse proxy on this machine would add: who comes through it is not the administrator by place. */
+const THROUGH_A_PROXY = { "x-forwarded-for": "10.0.0.9" };
+const ADMIN_TOKEN = "/globalsecrets/admin-user-token";
+
+type Secret = JsonObject & { readonly data: string };
+
+async function whoIs(api: string, token: string): Promise<string> {
+  const response = await fetch(`${api}/who-am-i`, {
+    headers: { ...THROUGH_A_PROXY, authorization: `Bearer ${token}` },
+  });
+  const { name, groups, title } = await response.json();
+  return response.ok ? `${name} ${groups}` : `${response.status} ${title}`;
+}
+
+/** kumactl as somebody who is known by a token alone. */
+async function kumactlOf(bench: Bench, api: string, token: string): Promise<Kumactl> {
+  const kumactl = await Kumactl.of(bench.dir, api);
+  await kumactl.ok([
+    ...["config", "control-planes", "add", "--name", "peer", "--address", api, "--overwrite"],
+    ...["--auth-type", "tokens", "--auth-conf", `token=${token}`],
+    ...["--headers", "X-Forwarded-For=10.0.0.9"],
+  ]);
+  return kumactl;
+}
+
+async function ursaCtl(...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await runToEnd(Deno.execPath(), [
+    ...["run", "-q", "--no-prompt", `-P=ctl`, `${PROJECT}/main.ts`, "ctl", ...args],
+  ]);
+  assert.equal(code, 0, stderr);
+  return stdout;
+}
+
+interop(
+  import.meta.url,
+  { peer: "kumactl", feature: "generates and uses tokens, rotates their keys, revokes them" },
+  async (bench) => {
+    const global = await bench.cluster.startGlobal();
+    const api = global.url("api");
+    const admin = atob((await global.rest.get<Secret>(ADMIN_TOKEN)).data);
+    const kumactl = await kumactlOf(bench, api, admin);
+    assert.match(await kumactl.ok(["get", "global-secrets"]), /zone-token-signing-key-1/);
+    for (const kind of [["dataplane", "--mesh=default"], ["zone", "--zone=east"]]) {
+      const [name, flag] = kind as [string, string];
+      const token = await kumactl.ok(["generate", `${name}-token`, flag, "--valid-for", "24h"]);
+      assert.equal(token.split(".").length, 3);
+    }
+    const generate = () =>
+      kumactl.ok([
+        ...["generate", "user-token", "--name", "jane", "--group", "ops", "--valid-for", "1h"],
+      ]);
+    const first = await generate();
+    assert.equal(await whoIs(api, first), "jane ops,mesh-system:authenticated");
+    const jane = await kumactlOf(bench, api, first);
+    assert.match((await jane.run(["get", "global-secrets"])).stderr, /Access Denied/);
+
+    const key = await kumactl.ok(["generate", "signing-key"]);
+    const newKey = "type: GlobalSecret\nname: user-token-signing-key-0002\ndata: {{ key }}\n";
+    await kumactl.ok(["apply", "-f", "-", "--var", `key=${key}`], newKey);
+    const second = await generate();
+    assert.equal(JSON.parse(atob(second.split(".")[0]!)).kid, "0002");
+    assert.equal(await whoIs(api, second), "jane ops,mesh-system:authenticated");
+    assert.equal(await whoIs(api, first), "jane ops,mesh-system:authenticated");
+
+    const { jti } = JSON.parse(atob(second.split(".")[1]!.replace(/-/g, "+").replace(/_/g, "/")));
+    const list = `type: GlobalSecret\nname: user-token-revocations\ndata: ${btoa(`${jti}\n`)}\n`;
+    await kumactl.apply(list);
+    assert.equal(await whoIs(api, second), "401 Invalid authentication data");
+    await kumactl.ok(["delete", "global-secret", "user-token-signing-key-1"]);
+    assert.equal(await whoIs(api, first), "401 Invalid authentication data");
+  },
+);
+
+interop(
+  import.meta.url,
+  { peer: "kumactl", feature: "issues tokens offline that Ursa takes, with its public key" },
+  async (bench) => {
+    await Deno.mkdir(bench.dir, { recursive: true });
+    const [file, publicFile] = [`${bench.dir}/key.pem`, `${bench.dir}/public.pem`];
+    const alone = async (...args: string[]) => {
+      const { stdout } = await runToEnd(binary("kumactl"), ["--no-config", "generate", ...args]);
+      return stdout;
+    };
+    await Deno.writeTextFile(file, await alone("signing-key", "--format=pem"));
+    const publicKey = await alone("public-key", "--signing-key-path", file);
+    await Deno.writeTextFile(publicFile, publicKey);
+    // The same key, read by Ursa's own tool.
+    assert.equal(await ursaCtl("generate", "public-key", "--signing-key-path", file), publicKey);
+    const global = await bench.cluster.startGlobal([
+      ...["--user-token-keys", `hr=${publicFile}`, "--user-token-secrets", "false"],
+    ]);
+    const token = await alone(
+      ...["user-token", "--name", "jane", "--group", "ops", "--valid-for", "1h"],
+      ...["--signing-key-path", file, "--kid", "hr"],
+    );
+    assert.equal(await whoIs(global.url("api"), token), "jane ops,mesh-system:authenticated");
+    const { data } = await global.rest.get<Secret>(ADMIN_TOKEN);
+    assert.equal(await whoIs(global.url("api"), atob(data)), "401 Invalid authentication data");
+  },
+);
+
+interop(
+  import.meta.url,
+  { peer: "kuma-cp", feature: "takes tokens that ursa ctl generates, with a key or by asking" },
+  async (bench) => {
+    const kuma = await bench.keep(new KumaCp({ ...bench, name: "kuma", mode: "global" })).start();
+    const api = kuma.url("api");
+    const rest = new Rest(api);
+    // Kuma makes it after it is ready.
+    await until("the signing key of kuma-cp", async () => {
+      const secret = await rest.find<{ data: string }>("/globalsecrets/user-token-signing-key-1");
+      if (!secret) return "not there";
+      await Deno.writeTextFile(`${bench.dir}/key.pem`, atob(secret.data));
+      return true;
+    });
+    const jane = ["generate", "user-token", "--name", "jane", "--group", "ops,dev"];
+    const offline = ["--signing-key-path", `${bench.dir}/key.pem`, "--kid", "1"];
+    const wanted = "jane ops,dev,mesh-system:authenticated";
+    assert.equal(await whoIs(api, await ursaCtl(...jane, "--valid-for", "1h", ...offline)), wanted);
+    const asked = await ursaCtl("--address", api, ...jane, "--valid-for", "1h");
+    assert.equal(await whoIs(api, asked), wanted);
+  },
+);
