@@ -160,11 +160,7 @@ Deno.test("PUT refuses a field that has no effect yet, by its path", async () =>
     assert.ok(violation?.startsWith(field), `${violation}`);
   }
   const tags = { "kuma.io/service": "web" };
-  const serviceProbe = { tcp: {} };
   const networkings: JsonObject = {
-    "networking.inbound[0].serviceProbe": {
-      inbound: [{ port: 80, servicePort: 81, tags, serviceProbe }],
-    },
     "networking.gateway": { gateway: { type: "BUILTIN", tags } },
     "networking.outbound[0]": {
       inbound: [{ port: 80, servicePort: 81, tags }],

@@ -89,6 +89,17 @@ export function listenDp(parts: Parts, system: System, late: LatePort): Promise<
           tell({ tag: "stream_closed", stream });
         },
       },
+      health: {
+        opened: (stream, { node, authorization }) => {
+          streams.add(stream);
+          tell({ tag: "health_opened", stream, node, credential: authorization });
+        },
+        reported: (stream, report) => tell({ tag: "health_reported", stream, report }),
+        closed: (stream) => {
+          streams.delete(stream);
+          tell({ tag: "health_closed", stream });
+        },
+      },
       onPeerError: ({ kind, peer, message }) => {
         metrics.count("ursa_dp_peer_errors_total", { kind });
         log("warn", "connection to the dp-server ended", { kind, peer, reason: message });
@@ -99,6 +110,8 @@ export function listenDp(parts: Parts, system: System, late: LatePort): Promise<
       switch (wanted.do) {
         case "send":
           return server.send(wanted.stream, wanted.out as Outgoing);
+        case "probe":
+          return server.probe(wanted.stream, wanted.checks);
         case "end":
           return server.end(wanted.stream, wanted);
         case "end_all":
@@ -235,6 +248,7 @@ async function answerBootstrap(request: Request, parts: Parts, system: System): 
     covers: (host) => certificateCovers(certificate.cert, host),
     faultOfRoot,
     reloadableTokens: config.reloadableTokens,
+    reportsHealth: config.healthReportMs > 0,
     mesh: (name) => store.get({ type: "Mesh", mesh: "", name })?.spec,
     validate: (type, spec) => kinds.byName(type)?.validate(spec) ?? [],
     find: (key) => store.get(key)?.spec,

@@ -232,6 +232,7 @@ function treeOf(parts: Parts): Tree {
         instanceId,
         vipPort: config.vipPort,
         admin: parts.admin && "server" in parts.admin ? parts.admin.server : null,
+        healthReportMs: config.healthReportMs,
         deregistrationDelayMs: config.deregistrationDelayMs,
       },
       auth: config.dpAuth,

@@ -50,6 +50,8 @@ export interface ControlPlaneConfig {
   /** Envoys read their tokens from a file for each connection, so that a new one needs no restart. */
   readonly reloadableTokens: boolean;
   readonly deregistrationDelayMs: number;
+  /** How often Envoys report whether workloads answer; 0: they probe nothing. */
+  readonly healthReportMs: number;
   /** Whether a new mesh, and the control plane itself, begins with what Kuma's would. */
   readonly initialPolicies: "kuma" | "none";
   /** Whether a new mesh begins with the classic policies that allow and route everything. */
@@ -297,6 +299,14 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
     help: "a proxy whose last stream ended stays registered for this long",
     modes: ZONES,
     fallback: "10s",
+    parse: duration,
+  },
+  healthReportMs: {
+    argument: "DURATION",
+    group: "Admission",
+    help: "how often proxies report the health of their workloads, and that they drain; 0: never",
+    modes: ZONES,
+    fallback: "5s",
     parse: duration,
   },
   initialPolicies: {

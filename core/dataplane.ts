@@ -6,6 +6,7 @@ import {
   type Check,
   type Fields,
   hostIp,
+  integer,
   integerOf,
   isObject,
   join,
@@ -18,12 +19,14 @@ import {
   oneOf,
   optionalPort,
   port,
+  positiveDuration,
   type Report,
   serviceTags,
   show,
   text,
   violationsOf,
 } from "./shape.ts";
+import type { JsonObject } from "./resource.ts";
 import { PROTOCOL_TAG, type Tags } from "./tags.ts";
 import type { Violation } from "./violation.ts";
 
@@ -51,7 +54,17 @@ export interface Inbound {
   readonly serviceAddress?: string;
   readonly tags: Tags;
   readonly health?: { readonly ready?: boolean };
+  /** Envoy tries to connect to the workload; while it cannot, the inbound takes no traffic. */
+  readonly serviceProbe?: ServiceProbe;
   readonly state?: "Ready" | "NotReady" | "Ignored";
+}
+
+export interface ServiceProbe {
+  readonly interval?: string;
+  readonly timeout?: string;
+  readonly healthyThreshold?: number;
+  readonly unhealthyThreshold?: number;
+  readonly tcp?: JsonObject;
 }
 
 export interface Outbound {
@@ -95,6 +108,14 @@ const proxyTags: Check = (value, path, report) => {
   }
 };
 
+const serviceProbe = object({
+  interval: positiveDuration,
+  timeout: positiveDuration,
+  healthyThreshold: integer({ min: 1 }),
+  unhealthyThreshold: integer({ min: 1 }),
+  tcp: object({}),
+});
+
 const inbound = object({
   name: text,
   port,
@@ -103,7 +124,7 @@ const inbound = object({
   serviceAddress: listenIp,
   tags: proxyTags,
   health: object({ ready: bool }),
-  serviceProbe: noEffect("nothing probes workloads", { evenEmpty: true }),
+  serviceProbe,
   state: oneOf(["Ready", "NotReady", "Ignored"]),
 }, { required: ["port", "tags"] });
 

@@ -323,8 +323,18 @@ Deno.test("what a Dataplane could ask for and would not get is refused by name",
   );
   refuses(
     "Dataplane",
-    { networking: { address: "127.0.0.2", inbound: [{ ...INBOUND, serviceProbe: { tcp: {} } }] } },
-    "networking.inbound[0].serviceProbe: has no effect yet",
+    {
+      networking: {
+        address: "127.0.0.2",
+        inbound: [{
+          ...INBOUND,
+          serviceProbe: { interval: "0s", timeout: "soon", healthyThreshold: 0, tcp: {} },
+        }],
+      },
+    },
+    "networking.inbound[0].serviceProbe.interval: must be a duration such as 5s",
+    "networking.inbound[0].serviceProbe.timeout: must be a duration such as 5s",
+    "networking.inbound[0].serviceProbe.healthyThreshold: must be a whole number from 1",
   );
 });
 

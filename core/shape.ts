@@ -151,6 +151,14 @@ export const port: Check = integer({ min: 1, max: 65_535 });
 /** A port, or 0 for what is not set. */
 export const optionalPort: Check = integer({ min: 0, max: 65_535 });
 
+/** A length of time that is more than none, as proto3 JSON or Go writes it. */
+export const positiveDuration: Check = (value, path, report) => {
+  const isDuration = typeof value === "string" && /^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(value);
+  if (!isDuration || !/[1-9]/.test(value)) {
+    report(path, `must be a duration such as 5s, and more than none, is ${show(value)}`);
+  }
+};
+
 /** Names in the order of their numbers: proto3 JSON takes both. */
 export function oneOf(
   names: readonly string[],

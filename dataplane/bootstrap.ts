@@ -22,6 +22,8 @@ export interface BootstrapContext {
   readonly faultOfRoot: (pem: string) => string | null;
   /** Envoy reads its token anew at each connection. */
   readonly reloadableTokens: boolean;
+  /** Envoy is asked to probe workloads. */
+  readonly reportsHealth: boolean;
   /** The request's Accept header. */
   readonly accept: string;
   /** The spec of a mesh. */
@@ -52,8 +54,9 @@ export function handleBootstrap(request: unknown, context: BootstrapContext): Bo
   const found = findProxy(request, proxyType, context);
   if ("status" in found) return found;
   const { proxy } = found;
-  const { host, port, reloadableTokens, accept } = context;
-  const bootstrap = { request, proxyType, proxy, caCert, host, port, reloadableTokens } as const;
+  const { host, port, reloadableTokens, reportsHealth, accept } = context;
+  const settings = { host, port, reloadableTokens, reportsHealth };
+  const bootstrap = { request, proxyType, proxy, caCert, ...settings } as const;
   const address = proxyType === "dataplane" ? proxy.spec.networking.address ?? "" : "";
   return answer(envoyBootstrap(bootstrap), {
     accept,

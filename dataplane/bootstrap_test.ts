@@ -14,6 +14,7 @@ const context: BootstrapContext = {
   covers: () => true,
   faultOfRoot: (text) => text.startsWith("-----BEGIN CERTIFICATE-----") ? null : "caCert: is not",
   reloadableTokens: false,
+  reportsHealth: true,
   mesh: (name) => name === "default" ? {} : undefined,
   validate: () => [],
 };
@@ -117,6 +118,23 @@ Deno.test("handleBootstrap() has Envoy read its token from the file, where that 
   deepEqual(staticResources.clusters.map(({ name }: { name: string }) => name), [
     "access_log_sink",
   ]);
+});
+
+Deno.test("handleBootstrap() has Envoy report health, unless it is ursa dp's and probes nothing", () => {
+  const probed = JSON.parse(resource);
+  probed.networking.inbound[0].serviceProbe = { tcp: {} };
+  const dynamicMetadata = { "ursa.instance": "a-1" };
+  const token = "t";
+  const { hdsConfig } = bootstrapOf({ dataplaneResource: resource, dataplaneToken: token });
+  equal(hdsConfig.apiType, "GRPC");
+  equal(hdsConfig.grpcServices[0].initialMetadata[0].value, token);
+  const ours = (text: string) => bootstrapOf({ dataplaneResource: text, dynamicMetadata });
+  equal(ours(resource).hdsConfig, undefined);
+  ok(ours(JSON.stringify(probed)).hdsConfig);
+  equal(
+    bootstrapOf({ dataplaneResource: resource }, { reportsHealth: false }).hdsConfig,
+    undefined,
+  );
 });
 
 Deno.test("handleBootstrap() names the socket on which access logs are collected", () => {

@@ -7,6 +7,7 @@ import type { Json, JsonObject } from "../core/resource.ts";
 import { accessLogSocket } from "../core/sockets.ts";
 import { SERVICE_TAG } from "../core/tags.ts";
 import { tagSetsOf } from "../core/dataplane.ts";
+import { instanceOf } from "./node.ts";
 import type { ProxyResource } from "./resource.ts";
 import { TOKEN_SECRET_FIELD, tokenFilters } from "./token_secret.ts";
 
@@ -22,6 +23,7 @@ export interface Bootstrapping {
   readonly port: number;
   /** Envoy reads its token from the file at each connection, if the proxy named one. */
   readonly reloadableTokens: boolean;
+  readonly reportsHealth: boolean;
 }
 
 /** kuma@v2.13.10:pkg/config (proxy.gateway.globalDownstreamMaxConnections). */
@@ -56,6 +58,7 @@ export function envoyBootstrap(made: Bootstrapping): JsonObject {
       },
     },
     dynamicResources: dynamicResources(made),
+    ...(needsHealth(made) && { hdsConfig: adsLike(made, "GRPC") }),
     layeredRuntime: {
       layers: [{
         name: "kuma",
@@ -83,15 +86,26 @@ function dynamicResources(made: Bootstrapping): JsonObject {
   const source = { ads: {}, initialFetchTimeout: "0s", resourceApiVersion: "V3" };
   const delta = features(made.request).includes("feature-delta-grpc");
   return {
-    adsConfig: {
-      apiType: delta ? "DELTA_GRPC" : "GRPC",
-      transportApiVersion: "V3",
-      setNodeOnFirstMessageOnly: true,
-      grpcServices: [grpcService(made)],
-    },
+    adsConfig: adsLike(made, delta ? "DELTA_GRPC" : "GRPC"),
     cdsConfig: source,
     ldsConfig: source,
   };
+}
+
+function adsLike(made: Bootstrapping, apiType: string): JsonObject {
+  return {
+    apiType,
+    transportApiVersion: "V3",
+    setNodeOnFirstMessageOnly: true,
+    grpcServices: [grpcService(made)],
+  };
+}
+
+/** `ursa dp` says itself that it leaves, so that an idle proxy of its need not report anything. */
+function needsHealth({ request, proxyType, proxy, reportsHealth }: Bootstrapping): boolean {
+  if (proxyType !== "dataplane" || !reportsHealth) return false;
+  const probes = (proxy.spec.networking.inbound ?? []).some((inbound) => inbound.serviceProbe);
+  return probes || instanceOf(request) === "";
 }
 
 function readsToken({ request, reloadableTokens }: Bootstrapping): boolean {

@@ -36,10 +36,13 @@ const ENVOY_ROOTS = [
   "envoy.extensions.transport_sockets.tls.v3.Secret",
   "envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
   "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+  "envoy.extensions.filters.udp.dns_filter.v3.DnsFilterConfig",
   "envoy.service.discovery.v3.DeltaDiscoveryRequest",
   "envoy.service.discovery.v3.DeltaDiscoveryResponse",
   "envoy.service.discovery.v3.DiscoveryRequest",
   "envoy.service.discovery.v3.DiscoveryResponse",
+  "envoy.service.health.v3.HealthCheckRequestOrEndpointHealthResponse",
+  "envoy.service.health.v3.HealthCheckSpecifier",
   "google.rpc.Status",
 ];
 

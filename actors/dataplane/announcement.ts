@@ -16,23 +16,38 @@ export interface Announcement {
 
 /**
  * A stream that comes back finds the proxy listening: then nothing changes for others. A new run,
- * or one with other ports, takes no traffic before it has ACKed its listeners.
+ * or one with other ports, takes no traffic before it has ACKed its listeners. Of a peer that does
+ * not say which run it is, `returning` tells whether an Envoy of it runs with a configuration.
  */
 export function announce(
   draft: Draft,
   stored: { readonly labels: Labels; readonly spec: unknown } | undefined,
-  instance: string,
+  { instance, returning }: { readonly instance: string; readonly returning: boolean },
 ): Announcement {
   const labelled = instance === ""
     ? draft
     : { ...draft, labels: { ...draft.labels, [INSTANCE_LABEL]: instance } };
   const listens = stored !== undefined && (stored.labels[INSTANCE_LABEL] ?? "") === instance &&
-    inboundsOf(stored.spec).every(isReady) &&
+    (instance !== "" || returning) &&
+    inboundsOf(stored.spec).every((one) => isReady(one) || one.serviceProbe !== undefined) &&
     sameJson(inboundsOf(stored.spec).map(placeOf), inboundsOf(draft.spec).map(placeOf));
+  if (listens) return { now: asStored(labelled, inboundsOf(stored.spec)), later: null };
   const silent = notReady(labelled);
-  return listens || silent === labelled
-    ? { now: labelled, later: null }
-    : { now: silent, later: labelled };
+  return { now: silent, later: silent === labelled ? null : labelled };
+}
+
+/** What is probed stays as the last probe left it. */
+function asStored(draft: Draft, stored: readonly Inbound[]): Draft {
+  const inbound = inboundsOf(draft.spec).map((one, index) => {
+    const { state, health } = stored[index]!;
+    return one.serviceProbe ? { ...one, ...(state && { state }), ...(health && { health }) } : one;
+  });
+  if (!inbound.some(({ serviceProbe }) => serviceProbe)) return draft;
+  const networking = draft.spec["networking"] as JsonObject;
+  return {
+    ...draft,
+    spec: { ...draft.spec, networking: { ...networking, inbound: inbound as never } },
+  };
 }
 
 /** Known to everybody, and nobody's endpoint. The same draft when it has no inbound. */
@@ -43,7 +58,11 @@ export function notReady<Known extends Draft>(draft: Known): Known {
   return { ...draft, spec: { ...draft.spec, networking: { ...networking, inbound } } };
 }
 
-function inboundsOf(spec: unknown): readonly Inbound[] {
+export function samePlace(a: Inbound, b: Inbound): boolean {
+  return sameJson(placeOf(a), placeOf(b));
+}
+
+export function inboundsOf(spec: unknown): readonly Inbound[] {
   return (spec as DataplaneSpec).networking.inbound ?? [];
 }
 

@@ -33,7 +33,7 @@ const cases = [
 
 for (const { what, before, instance, waits } of cases) {
   Deno.test(`announce() ${waits ? "waits for" : "keeps"} ${what}`, () => {
-    const { now, later } = announce(web(80), before, instance);
+    const { now, later } = announce(web(80), before, { instance, returning: true });
     assert.equal(later !== null, waits);
     assert.deepEqual(now.spec, waits ? web(80, "NotReady").spec : web(80).spec);
     if (later) assert.deepEqual(later.spec, web(80).spec);

@@ -16,8 +16,10 @@ import type { Draft, JsonObject, Resource, ResourceKey } from "../../core/resour
 import type { ZoneIngressSpec } from "../../core/zone.ts";
 import { generateDataplane, generateIngress } from "../../xds/generate.ts";
 import { parseNode } from "../../xds/node.ts";
+import { healthChecks, type HealthReport } from "../../xds/health.ts";
 import { type Snapshot, TYPES } from "../../xds/snapshot.ts";
 import {
+  type AdsRequest,
   isSettled,
   onRequest,
   onSnapshot,
@@ -46,6 +48,7 @@ import {
   type Turn,
 } from "../runtime/actor.ts";
 import { announce, type Announcement, notReady } from "./announcement.ts";
+import { withHealth } from "./health.ts";
 import { claim, type Ownership, recall, remember, unowned } from "./fencing.ts";
 import {
   connected,
@@ -84,6 +87,16 @@ interface State {
   readonly registeredAt: number | null;
   /** What the proxy is stored as once it listens; null when it is, or has nothing to offer. */
   readonly announcement: { readonly draft: Draft; readonly underWay: boolean } | null;
+  /** As what it registered, before anybody probed it; null: its resource is somebody else's. */
+  readonly declared: Draft | null;
+  /** On which its Envoy tells of health. */
+  readonly probing:
+    | { readonly id: string; readonly node: ProxyNode; readonly asked: Uint8Array }
+    | null;
+  /** The last report on that stream. */
+  readonly health: HealthReport | null;
+  /** The version of the resource that a report is being written over; null: none is. */
+  readonly healthOver: number | null;
   /** The run that asked to be taken out of others' endpoints, and stays out. */
   readonly draining: string | null;
   /** While the end of the registration is on its way to the disk: who waits for it. */
@@ -116,6 +129,7 @@ const UNAVAILABLE = 14;
 
 const SUPERSEDED: LeaveResult = { ok: false, reason: "superseded" };
 const ANNOUNCE_AGAIN_MS = 1_000;
+const HEALTH_AGAIN_MS = 1_000;
 const ISSUING = "its certificate is being issued";
 
 export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
@@ -136,6 +150,10 @@ export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
       selfRegistered: args.registered,
       registeredAt: null,
       announcement: null,
+      declared: null,
+      probing: null,
+      health: null,
+      healthOver: null,
       draining: null,
       leaving: null,
       watched: new Set(),
@@ -178,6 +196,23 @@ export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
         return announced(state, msg.ref, msg.value);
       case "announce_due":
         return announceIfListening(state, at);
+      case "health_opened":
+        return reviewHealth({
+          ...state,
+          probing: { id: msg.stream, node: parseNode(msg.metadata), asked: new Uint8Array() },
+          health: null,
+        }, at);
+      case "health_reported":
+        if (msg.stream !== state.probing?.id) return [state, []];
+        return reviewHealth({ ...state, health: msg.report }, at);
+      case "health_closed":
+        if (msg.stream !== state.probing?.id) return [state, []];
+        // What it last said holds until it, or somebody, says otherwise.
+        return [{ ...state, probing: null, health: null }, []];
+      case "health_written":
+        return healthWritten(state, msg.value, at);
+      case "health_due":
+        return reviewHealth(state, at);
       case "mesh_changed":
         return meshChanged(state, msg.mesh, msg.view, at);
       case "mesh_started":
@@ -249,7 +284,11 @@ function streamOpened(
   }
   const draining = state.draining === msg.instance ? state.draining : null;
   const offer = msg.resource &&
-    offered(state, msg.resource, { claimed: claimed.ownership, draining });
+    offered(state, msg.resource, {
+      claimed: claimed.ownership,
+      draining,
+      returning: state.stream !== null || isReturning(msg.request),
+    });
   if (offer) {
     effects.push(toHub({
       tag: "write",
@@ -272,6 +311,7 @@ function streamOpened(
     selfRegistered: msg.resource !== null,
     registeredAt: null,
     announcement: offer?.later ? { draft: offer.later, underWay: false } : null,
+    declared: msg.resource,
     draining,
     // What was on its way to the disk comes before what this stream registers with.
     leaving: null,
@@ -298,10 +338,15 @@ function streamOpened(
 function offered(
   state: State,
   resource: Draft,
-  { claimed, draining }: { readonly claimed: Ownership; readonly draining: string | null },
+  { claimed, draining, returning }: {
+    readonly claimed: Ownership;
+    readonly draining: string | null;
+    readonly returning: boolean;
+  },
 ): Announcement {
   const draft = { ...resource, labels: remember(resource.labels, claimed) };
-  const offer = announce(draft, ownResource(state), claimed.instance);
+  const { instance } = claimed;
+  const offer = announce(draft, ownResource(state), { instance, returning });
   return draining === null ? offer : { now: notReady(offer.later ?? offer.now), later: null };
 }
 
@@ -385,11 +430,12 @@ function announceIfListening(state: State, at: Context): Turn<State> {
   if (!announcement || announcement.underWay) return [state, []];
   if (!stream?.listens || !isSettled(stream.ads)) return [state, []];
   const { draft } = announcement;
+  const healthy = withHealth(draft, { health: state.health, declared: draft });
   return [{ ...state, announcement: { draft, underWay: true } }, [
     toHub({
       tag: "write",
       by: at.self,
-      ops: [{ op: "put", resource: draft }],
+      ops: [{ op: "put", resource: healthy }],
       reply: { path: at.self, tag: "announced", ref: stream.id },
     }),
   ]];
@@ -435,7 +481,11 @@ function looked(state: State, revision: number, at: Context): Turn<State> {
   const { key } = state.args;
   const seen = key.type === "ingress" ? revision : state.views.get(key.mesh)?.revision ?? 0;
   const removed = state.registeredAt !== null && seen >= state.registeredAt && !ownResource(state);
-  if (!removed) return regenerate(state, revision, at);
+  if (!removed) {
+    const [next, effects] = regenerate(state, revision, at);
+    const [last, more] = reviewHealth(next, at);
+    return [last, [...effects, ...more]];
+  }
   const why = { code: FAILED_PRECONDITION, message: "its registration was deleted" };
   const [next, effects] = dropStream({ ...state, registeredAt: null }, why, at);
   const [last, more] = regenerate(next, revision, at);
@@ -574,6 +624,58 @@ function waiting(state: State, reason: string, at: Context): Turn<State> {
   return [next, [
     ...(news ? [log("debug", "configuration waits", { reason }), tellInsight(next, false)] : []),
     progress(next, { state: state.owed ? "pending" : "offline" }, at),
+  ]];
+}
+
+// ---- health
+
+/** Has Envoy probe what is stored, and stores what it reports. */
+function reviewHealth(state: State, at: Context): Turn<State> {
+  const own = ownResource(state);
+  if (!own || state.args.key.type !== "dataplane") return [state, []];
+  const [next, effects] = askForHealth(state, own);
+  // Before it is announced, and when it is to take no traffic at all, reports change nothing.
+  if (!next.health || next.announcement || next.healthOver !== null || next.draining !== null) {
+    return [next, effects];
+  }
+  const seen = withHealth(own, { health: next.health, declared: next.declared });
+  if (seen === own) return [next, effects];
+  const { envoy, workloads } = next.health;
+  return [{ ...next, healthOver: own.version }, [
+    ...effects,
+    log("info", "inbounds change by what their workloads answer", { envoy, workloads }),
+    toHub({
+      tag: "write",
+      by: at.self,
+      ops: [{ op: "put", resource: seen, expected: own.version }],
+      reply: { path: at.self, tag: "health_written", ref: "" },
+    }),
+  ]];
+}
+
+function askForHealth(state: State, own: Resource): Turn<State> {
+  const { probing, args: { settings } } = state;
+  if (!probing) return [state, []];
+  const checks = healthChecks(own.spec as unknown as DataplaneSpec, {
+    node: probing.node,
+    reportMs: settings.healthReportMs,
+  });
+  if (sameBytes(checks, probing.asked)) return [state, []];
+  return [{ ...state, probing: { ...probing, asked: checks } }, [
+    command("xds", { do: "probe", stream: probing.id, checks }),
+  ]];
+}
+
+function healthWritten(state: State, result: WriteResult, at: Context): Turn<State> {
+  const idle = { ...state, healthOver: null };
+  if (result.ok || result.reason === "conflict") {
+    // What is stored now, by us or by somebody else, arrives and is looked at then, or has already.
+    const arrived = ownResource(state)?.version !== state.healthOver;
+    return arrived ? reviewHealth(idle, at) : [idle, []];
+  }
+  return [idle, [
+    log("warn", "health not stored yet; another try follows", { reason: result.reason }),
+    timer("health", HEALTH_AGAIN_MS, { tag: "health_due" }),
   ]];
 }
 
@@ -742,6 +844,17 @@ function sameSnapshot(a: Snapshot, b: Snapshot): boolean {
     for (const [name, resource] of resources) if (before.get(name) !== resource) return false;
   }
   return a.resources.size === b.resources.size;
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
+/** Whether an Envoy that opens a stream has had a configuration: it says which. */
+function isReturning(request: AdsRequest): boolean {
+  return request.dialect === "sotw"
+    ? request.version !== ""
+    : Object.keys(request.initialVersions ?? {}).length > 0;
 }
 
 function sameSet<T>(a: ReadonlySet<T>, b: ReadonlySet<T>): boolean {

@@ -332,3 +332,82 @@ Deno.test("a change reaches the proxies that read it and nobody else", () => {
   const { complete, proxies } = at.receipt(answer.revision)!;
   assert.deepEqual([complete, proxies.acked, proxies.pending], [true, 1, 0]);
 });
+
+const PROBED: JsonObject = {
+  type: "Dataplane",
+  mesh: "default",
+  name: "web",
+  networking: {
+    address: "10.0.0.1",
+    inbound: [{ port: 8080, tags: { "kuma.io/service": "web" }, serviceProbe: { tcp: {} } }],
+  },
+};
+const UP = { envoy: true, workloads: { "localhost:8080": true } };
+const DOWN = { envoy: true, workloads: { "localhost:8080": false } };
+
+Deno.test("a probed workload takes traffic while it answers, and not before", () => {
+  const at = world();
+  const envoy = web(at, { resource: PROBED });
+  // Envoy opens both streams at once: either may come first.
+  at.openHealth("health-1", envoy.options);
+  envoy.connect();
+  const caller = client(at);
+  assert.ok(at.probes.get("health-1"), "it is asked to probe");
+  assert.deepEqual(webSeenBy(caller), []);
+  for (
+    const [report, seen] of [[UP, ["10.0.0.1:8080"]], [DOWN, []], [UP, ["10.0.0.1:8080"]]] as const
+  ) {
+    at.reportHealth("health-1", report);
+    at.settle();
+    assert.deepEqual(webSeenBy(caller), seen);
+  }
+  // Who does not report changes nothing.
+  at.closeHealth("health-1");
+  at.reportHealth("health-1", DOWN);
+  at.settle();
+  assert.deepEqual(webSeenBy(caller), ["10.0.0.1:8080"]);
+  at.check();
+});
+
+Deno.test("a proxy that drains leaves the endpoints of others before its stream ends", () => {
+  const at = world();
+  const envoy = web(at);
+  envoy.connect();
+  at.openHealth("health-1", envoy.options);
+  const caller = client(at);
+  assert.deepEqual(webSeenBy(caller), ["10.0.0.1:8080"]);
+  at.reportHealth("health-1", { envoy: false, workloads: {} });
+  at.settle();
+  assert.deepEqual(webSeenBy(caller), []);
+  at.check();
+});
+
+Deno.test("reports about a resource that somebody else wrote are stored in it", () => {
+  const at = world();
+  at.put(draftOf(PROBED));
+  const envoy = web(at, { resource: null });
+  envoy.connect();
+  at.openHealth("health-1", envoy.options);
+  const caller = client(at);
+  at.reportHealth("health-1", DOWN);
+  at.settle();
+  assert.deepEqual(webSeenBy(caller), []);
+  at.reportHealth("health-1", UP);
+  at.settle();
+  assert.deepEqual(webSeenBy(caller), ["10.0.0.1:8080"]);
+  at.check();
+});
+
+Deno.test("a fresh Envoy of a peer without ids takes traffic when it listens again", () => {
+  const at = world();
+  const envoy = web(at);
+  envoy.connect();
+  const caller = client(at);
+  caller.seen.splice(0);
+  envoy.disconnect();
+  at.settle();
+  envoy.connect();
+  at.settle();
+  assert.deepEqual(caller.seen, ["EDS web", "EDS web"], "without it, then with it");
+  assert.deepEqual(webSeenBy(caller), ["10.0.0.1:8080"]);
+});

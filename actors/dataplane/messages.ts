@@ -3,6 +3,7 @@
 import type { AdminTls } from "../../core/envoy_admin.ts";
 import type { ProxyKey } from "../../core/proxy.ts";
 import type { Draft, JsonObject } from "../../core/resource.ts";
+import type { HealthReport } from "../../xds/health.ts";
 import type { AdsRequest } from "../../xds/stream.ts";
 import type { ResourcesChanged, WriteResult } from "../hub/messages.ts";
 import type { IdentityIssued, IdentityPending } from "../identity/messages.ts";
@@ -23,6 +24,8 @@ export type XdsCommand =
     readonly code: number;
     readonly message: string;
   }
+  /** What a stream of health is to be about. */
+  | { readonly do: "probe"; readonly stream: string; readonly checks: Uint8Array }
   | { readonly do: "end_all"; readonly code: number; readonly message: string };
 
 export type DataplaneMsg =
@@ -43,6 +46,13 @@ export type DataplaneMsg =
   }
   | { readonly tag: "stream_request"; readonly stream: string; readonly request: AdsRequest }
   | { readonly tag: "stream_closed"; readonly stream: string }
+  /** Its Envoy offers to probe, with the metadata of its node. */
+  | { readonly tag: "health_opened"; readonly stream: string; readonly metadata: JsonObject }
+  /** News only: the same as before is not said again. */
+  | { readonly tag: "health_reported"; readonly stream: string; readonly report: HealthReport }
+  | { readonly tag: "health_closed"; readonly stream: string }
+  | { readonly tag: "health_written"; readonly ref: string; readonly value: WriteResult }
+  | { readonly tag: "health_due" }
   | {
     readonly tag: "leave";
     readonly instance: string;
@@ -81,6 +91,8 @@ export interface DataplaneSettings {
   readonly vipPort: number;
   /** What Envoys' admin listeners present and trust; null: they have none. */
   readonly admin: AdminTls | null;
+  /** How often Envoys report health; 0: they are not asked. */
+  readonly healthReportMs: number;
   /** How long a proxy without a stream stays registered. */
   readonly deregistrationDelayMs: number;
 }

@@ -2,6 +2,7 @@
 
 import type { ProxyKey } from "../../core/proxy.ts";
 import type { JsonObject } from "../../core/resource.ts";
+import type { HealthReport } from "../../xds/health.ts";
 import type { AdsRequest } from "../../xds/stream.ts";
 import type { ResourcesChanged, WriteResult } from "../hub/messages.ts";
 import type { Path, ReplyTo } from "../runtime/actor.ts";
@@ -24,6 +25,15 @@ export type ProxiesMsg =
   }
   | { readonly tag: "stream_request"; readonly stream: string; readonly request: AdsRequest }
   | { readonly tag: "stream_closed"; readonly stream: string }
+  /** A stream of health: a proxy has it beside its own. */
+  | {
+    readonly tag: "health_opened";
+    readonly stream: string;
+    readonly node: JsonObject;
+    readonly credential: string | null;
+  }
+  | { readonly tag: "health_reported"; readonly stream: string; readonly report: HealthReport }
+  | { readonly tag: "health_closed"; readonly stream: string }
   /** From the dp process: take the proxy out of others' endpoints, or out of the mesh. */
   | {
     readonly tag: "leave";

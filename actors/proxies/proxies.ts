@@ -40,7 +40,7 @@ import {
   withdrawn,
 } from "./credentials.ts";
 import type { ProxiesMsg } from "./messages.ts";
-import { readRegistration } from "./registration.ts";
+import { readRegistration, type Registration } from "./registration.ts";
 import { proxyText } from "../../core/proxy.ts";
 
 export interface ProxiesArgs {
@@ -58,6 +58,8 @@ interface State {
   /** Owned tables, mutated in place. */
   readonly meshes: Set<string>;
   readonly streams: Map<string, Stream>;
+  /** Streams of health, and whose they are. */
+  readonly probes: Map<string, Path>;
   /** The newest stream of each proxy. */
   readonly newest: Map<Path, string>;
   /** Null: nobody has to prove anything. */
@@ -104,6 +106,7 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
       args,
       meshes: new Set(),
       streams: new Map(),
+      probes: new Map(),
       newest: new Map(),
       vault: args.auth === "token" ? emptyVault(args) : null,
       stored: new Map(),
@@ -142,6 +145,14 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
         state.streams.delete(msg.stream);
         if (state.newest.get(path) === msg.stream) state.newest.delete(path);
         return [state, [...effects, ...reviveAbsent(state, path, at)]];
+      }
+      case "health_opened":
+        return healthOpened(state, msg, at);
+      case "health_reported":
+      case "health_closed": {
+        const path = state.probes.get(msg.stream);
+        if (msg.tag === "health_closed") state.probes.delete(msg.stream);
+        return [state, path === undefined ? [] : [send<DataplaneMsg>(path, msg)]];
       }
       case "vouch":
         return [state, [reply(msg.reply, vouchFor(state, msg, at))]];
@@ -210,30 +221,14 @@ function opened(
   msg: ProxiesMsg & { readonly tag: "stream_opened" },
   at: Context,
 ): Turn<State> {
-  const registration = readRegistration(msg.node, state.args);
-  const refused = (why: Omit<Refusal, "reason"> & { readonly reason?: string }): Turn<State> => {
-    const id = registration.ok ? dataplanePath(registration.key) : String(msg.node["id"] ?? "");
-    return [state, refuse(state, msg.stream, { id, reason: "registration", ...why })];
-  };
-  if (!registration.ok) return refused({ code: INVALID_ARGUMENT, message: registration.reason });
-  const { key, metadata, resource, instance } = registration;
-  if (key.type === "dataplane" && !state.meshes.has(key.mesh)) {
-    const message =
-      `mesh "${key.mesh}" is not here: create it, or wait until it has reached this zone`;
-    return refused({ code: FAILED_PRECONDITION, message });
-  }
+  const admission = admit(state, msg, at);
+  if (!admission.ok) return [state, admission.refusal];
+  const { key, metadata, resource, instance, token } = admission;
   const path = dataplanePath(key);
-  const claimed = [...(resource ? [{ resource }] : []), ...claimsOn(state, path)];
-  const vouched = vouchFor(state, { proxy: key, credential: msg.credential, claimed }, at);
-  if (!vouched.ok) return refused(vouched);
-  const crashed = state.parked.get(path);
-  if (crashed && at.nowMs < crashed.untilMs) {
-    const message = `its part of the control plane crashed too often: ${crashed.reason}`;
-    return refused({ code: UNAVAILABLE, message });
-  }
+  const crashed = state.parked.has(path);
   const revived = crashed ? endStreams(state, path, "a newer stream of this proxy took over") : [];
   state.refusals.delete(path);
-  state.streams.set(msg.stream, { path, key, token: vouched.token, resource });
+  state.streams.set(msg.stream, { path, key, token, resource });
   state.newest.set(path, msg.stream);
   return [state, [
     ...revived,
@@ -248,6 +243,63 @@ function opened(
       instance,
     }),
   ]];
+}
+
+/** It may come before the stream of configuration: then the proxy's actor waits for that one. */
+function healthOpened(
+  state: State,
+  msg: ProxiesMsg & { readonly tag: "health_opened" },
+  at: Context,
+): Turn<State> {
+  const admission = admit(state, msg, at);
+  if (!admission.ok) return [state, admission.refusal];
+  const { key, metadata, resource } = admission;
+  const path = dataplanePath(key);
+  if (state.parked.has(path)) {
+    const message = "its part of the control plane crashed: its configuration comes first";
+    return [state, [command("xds", { do: "end", stream: msg.stream, code: UNAVAILABLE, message })]];
+  }
+  state.probes.set(msg.stream, path);
+  return [state, [
+    ...spawn(state, { key, registered: resource !== null }),
+    send<DataplaneMsg>(path, { tag: "health_opened", stream: msg.stream, metadata }),
+  ]];
+}
+
+type Admission =
+  | { readonly ok: false; readonly refusal: readonly Effect[] }
+  /** The token is null where none is asked for. */
+  | (Registration & { readonly ok: true } & { readonly token: VerifiedToken | null });
+
+/** Who a stream is, and whether it may be that. */
+function admit(
+  state: State,
+  msg: ProxiesMsg & { readonly tag: "stream_opened" | "health_opened" },
+  at: Context,
+): Admission {
+  const registration = readRegistration(msg.node, state.args);
+  const refused = (why: Omit<Refusal, "reason"> & { readonly reason?: string }): Admission => {
+    const id = registration.ok ? dataplanePath(registration.key) : String(msg.node["id"] ?? "");
+    const refusal = refuse(state, msg.stream, { id, reason: "registration", ...why });
+    return { ok: false, refusal };
+  };
+  if (!registration.ok) return refused({ code: INVALID_ARGUMENT, message: registration.reason });
+  const { key, resource } = registration;
+  if (key.type === "dataplane" && !state.meshes.has(key.mesh)) {
+    const message =
+      `mesh "${key.mesh}" is not here: create it, or wait until it has reached this zone`;
+    return refused({ code: FAILED_PRECONDITION, message });
+  }
+  const path = dataplanePath(key);
+  const claimed = [...(resource ? [{ resource }] : []), ...claimsOn(state, path)];
+  const vouched = vouchFor(state, { proxy: key, credential: msg.credential, claimed }, at);
+  if (!vouched.ok) return refused(vouched);
+  const crashed = state.parked.get(path);
+  if (crashed && at.nowMs < crashed.untilMs) {
+    const message = `its part of the control plane crashed too often: ${crashed.reason}`;
+    return refused({ code: UNAVAILABLE, message });
+  }
+  return { ...registration, token: vouched.token };
 }
 
 function spawn(state: State, { key, registered }: Member): readonly Effect[] {
@@ -382,6 +434,7 @@ function recheck(state: State, stream: string, at: Context): readonly Effect[] {
   // Who lost its key alone may come back with another token; who is not trusted is nobody's endpoint.
   const isBarred = reason === "token_revoked";
   return [
+    ...endProbes(state, path, { code, message }),
     log("error", "stream ended: its token is good no more", { proxy: path, reason: message }),
     count("ursa_xds_tokens_withdrawn_total", { reason }),
     isBarred
@@ -396,9 +449,22 @@ function forward(state: State, stream: string, msg: DataplaneMsg): readonly Effe
 }
 
 /** Nobody answers on these any more; the proxy comes back with a new one. */
-function endStreams({ streams }: State, path: Path, message: string): readonly Effect[] {
-  return [...streams].filter(([, owner]) => owner.path === path).map(([stream]) =>
-    command("xds", { do: "end", stream, code: UNAVAILABLE, message })
+function endStreams(state: State, path: Path, message: string): readonly Effect[] {
+  const code = UNAVAILABLE;
+  const streams = [...state.streams].filter(([, owner]) => owner.path === path);
+  return [
+    ...streams.map(([stream]) => command("xds", { do: "end", stream, code, message })),
+    ...endProbes(state, path, { code, message }),
+  ];
+}
+
+function endProbes(
+  { probes }: State,
+  path: Path,
+  { code, message }: { readonly code: number; readonly message: string },
+): readonly Effect[] {
+  return [...probes].filter(([, owner]) => owner === path).map(([stream]) =>
+    command("xds", { do: "end", stream, code, message })
   );
 }
 

@@ -50,6 +50,7 @@ async function fakeControlPlane(heard: (path: string) => void = () => {}): Promi
         covers: () => true,
         faultOfRoot: () => null,
         reloadableTokens: false,
+        reportsHealth: true,
         mesh: (name) => meshes.has(name) ? {} : undefined,
         validate: () => [],
       });

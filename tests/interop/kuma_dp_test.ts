@@ -3,9 +3,11 @@
 import assert from "node:assert/strict";
 import type { Zone } from "../../cli/demo/cluster.ts";
 import { allowAll, meshWithMtls } from "../../cli/demo/resources.ts";
+import { until } from "../../cli/demo/until.ts";
+import type { Inbound } from "../../core/dataplane.ts";
 import { type Bench, interop } from "./interop.ts";
 import { Kumactl } from "./kuma.ts";
-import { startSidecar, untilReaches } from "./sidecar.ts";
+import { startService, startSidecar, untilReaches } from "./sidecar.ts";
 
 const OUT = 10_080;
 const OUT_2 = 10_081;
@@ -61,5 +63,54 @@ interop(
     const dump = await inspect("config-dump");
     assert.match(dump, /"inbound:127\./);
     assert.doesNotMatch(dump, /PRIVATE KEY/);
+  },
+);
+
+interop(
+  import.meta.url,
+  {
+    peer: "kuma-dp",
+    feature: "service probes, and leaving the endpoints of others while it drains",
+  },
+  async (bench) => {
+    const zone = await startZone(bench);
+    const web = await startSidecar(bench, zone, {
+      name: "web-1",
+      service: "web",
+      host: 100,
+      outbounds: { api: OUT },
+    });
+    const api = await startSidecar(bench, zone, {
+      name: "api-1",
+      service: "api",
+      host: 101,
+      inbound: { serviceProbe: { interval: "0.2s", timeout: "0.2s", tcp: {} } },
+      flags: ["--dns-enabled=false", "--drain-time", "10s"],
+    });
+    await untilReaches(web, OUT, "api");
+    const isReady = async () => {
+      const { networking } = await zone.rest.get<{ networking: { inbound: Inbound[] } }>(
+        "/meshes/default/dataplanes/api-1",
+      );
+      return networking.inbound[0]!.state !== "NotReady";
+    };
+    await api.workload.stop();
+    await until("an inbound that is not ready", async () => !(await isReady()) || "still ready");
+    await until("no endpoint", async () => {
+      const { status, error } = await web.ask(OUT);
+      return status === 503 || error;
+    });
+    await startService(bench, zone, api);
+    await until("an inbound that is ready", async () => await isReady() || "not ready");
+    await untilReaches(web, OUT, "api");
+    api.child.signal("SIGTERM");
+    await until("an inbound that drains", async () => !(await isReady()) || "still ready");
+    assert.ok(api.child.isRunning());
+    await api.child.exited;
+    await until(
+      "its end",
+      async () =>
+        await zone.rest.find("/meshes/default/dataplanes/api-1") === null || "still registered",
+    );
   },
 );

@@ -25,13 +25,14 @@ export interface SidecarOptions extends Partial<Pick<KumaDpOptions, "flags" | "e
 
 export interface Sidecar {
   readonly name: string;
+  readonly service: string;
   readonly address: string;
   readonly port: number;
   readonly servicePort: number;
   /** Envoy's admin API. */
   readonly admin: string;
   readonly child: Child;
-  readonly service: Child;
+  readonly workload: Child;
   /** A request of the workload's to what is behind one of its outbounds. */
   ask(port: number): ReturnType<typeof get>;
 }
@@ -46,10 +47,7 @@ export async function startSidecar(
   const { name, service, outbounds = {} } = options;
   const address = zone.block.address(options.host);
   const servicePort = SIDECAR_PORT + 1_000;
-  const workload = bench.cluster.runService(`${name}-service`, [
-    ...["--listen", `${address}:${servicePort}`, "--name", service, "--zone", zone.name],
-  ]);
-  await workload.ready;
+  const workload = await startService(bench, zone, { name, service, address, servicePort });
   const adminPort = freePort();
   const resource = {
     type: "Dataplane",
@@ -95,9 +93,23 @@ export async function startSidecar(
     servicePort,
     admin: `http://127.0.0.1:${adminPort}`,
     child,
-    service: workload,
+    service,
+    workload,
     ask: (port) => get({ host: address, port }),
   };
+}
+
+/** The workload alone; also again, after it ended. */
+export async function startService(
+  bench: Bench,
+  zone: Zone,
+  of: Pick<Sidecar, "name" | "service" | "address" | "servicePort">,
+): Promise<Child> {
+  const child = bench.cluster.runService(`${of.name}-service`, [
+    ...["--listen", `${of.address}:${of.servicePort}`, "--name", of.service, "--zone", zone.name],
+  ]);
+  await child.ready;
+  return child;
 }
 
 /** Until a request through an outbound is answered by that service. */

@@ -30,6 +30,7 @@ import { POLICIES } from "../../policies/registry.gen.ts";
 import { Batch, StoreImage } from "../../store/image.ts";
 import type { CommitResult, Op } from "../../store/store.ts";
 import { generateDataplane, generateIngress } from "../../xds/generate.ts";
+import type { HealthReport } from "../../xds/health.ts";
 import { parseNode } from "../../xds/node.ts";
 import { type EncodedResource, type Snapshot, TYPES } from "../../xds/snapshot.ts";
 import type { Outgoing } from "../../xds/stream.ts";
@@ -66,6 +67,8 @@ export class ZoneWorld implements Wire {
     readonly fields: JsonObject;
   }[] = [];
   readonly counters = new Map<string, number>();
+  /** What streams of health were last asked to probe. */
+  readonly probes = new Map<string, Uint8Array>();
   /** The next commits fail, this many of them. */
   failingCommits = 0;
   /** The next commits reach the disk, which fails to say so until it is asked again. */
@@ -125,7 +128,13 @@ export class ZoneWorld implements Wire {
         proxies: {
           kinds,
           zone: ZONE,
-          settings: { instanceId: "cp-1", vipPort: VIP_PORT, admin: null, deregistrationDelayMs },
+          settings: {
+            instanceId: "cp-1",
+            vipPort: VIP_PORT,
+            admin: null,
+            healthReportMs: 5_000,
+            deregistrationDelayMs,
+          },
           auth: dpAuth,
           federated: false,
         },
@@ -160,6 +169,26 @@ export class ZoneWorld implements Wire {
     const ref = String(++this.#serial);
     this.kernel.send(to, make({ path: "", tag: "", ref }));
     return () => this.#answers.get(ref) as T | undefined;
+  }
+
+  /** An Envoy offers to probe, on a stream of its own. */
+  openHealth(stream: string, { key, resource }: FakeEnvoyOptions): void {
+    const node: JsonObject = {
+      id: `${key.mesh}.${key.name}`,
+      metadata: {
+        "dataplane.admin.port": "9901",
+        ...(resource && { "dataplane.resource": JSON.stringify(resource) }),
+      },
+    };
+    this.#tell({ tag: "health_opened", stream, node, credential: null });
+  }
+
+  reportHealth(stream: string, report: HealthReport): void {
+    this.#tell({ tag: "health_reported", stream, report });
+  }
+
+  closeHealth(stream: string): void {
+    this.#tell({ tag: "health_closed", stream });
   }
 
   leave(
@@ -290,6 +319,7 @@ export class ZoneWorld implements Wire {
     if (wanted.do === "end_all") {
       for (const stream of [...this.#streams.keys()]) this.#end(stream, wanted);
     } else if (wanted.do === "end") this.#end(wanted.stream, wanted);
+    else if (wanted.do === "probe") this.probes.set(wanted.stream, wanted.checks);
     else {
       const { stream, out } = wanted;
       this.#later(

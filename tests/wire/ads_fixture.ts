@@ -6,6 +6,7 @@ import type { JsonObject } from "../../core/resource.ts";
 import { createServerCertificate } from "../../identity/io/authority.ts";
 import { contentHash } from "../../core/version.ts";
 import { decode, encode, packAny } from "../../proto/mod.ts";
+import type { HealthReport } from "../../xds/health.ts";
 import { type DpServer, type FirstRequest, serveDp } from "../../xds/io/server.ts";
 import { type EncodedResource, type Snapshot, TYPES, type TypeUrl } from "../../xds/snapshot.ts";
 import {
@@ -42,11 +43,15 @@ export function snapshotOf(
   return { resources };
 }
 
+/** A HealthCheckSpecifier of nothing. */
+const PROBE = new Uint8Array();
+
 /** Gives every stream the same snapshot. */
 export class TestControlPlane {
   readonly firsts: FirstRequest[] = [];
   readonly events: StreamEvent[] = [];
   readonly errors: string[] = [];
+  readonly health: HealthReport[] = [];
   readonly streams = new Map<string, StreamState>();
   full = false;
   server!: DpServer;
@@ -81,6 +86,14 @@ export class TestControlPlane {
           self.streams.delete(id);
           self.#changed();
         },
+      },
+      health: {
+        opened: (id) => self.server.probe(id, PROBE),
+        reported: (_, report) => {
+          self.health.push(report);
+          self.#changed();
+        },
+        closed: () => {},
       },
       onPeerError: ({ kind, message }) => {
         self.errors.push(`${kind}: ${message}`);

@@ -17,6 +17,7 @@ import type { AddressInfo, Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import type { JsonObject } from "../../core/resource.ts";
 import { GuardedSocket } from "../../h2/io/guarded_socket.ts";
+import { type HealthHost, HealthStreams } from "./health_streams.ts";
 import type { AdsRequest, Dialect, Outgoing } from "../stream.ts";
 import { readRequest, writeResponse } from "../wire.ts";
 
@@ -43,6 +44,8 @@ export interface DpServer {
   /** Unknown streams, such as those that just ended, are ignored. */
   send(stream: string, out: Outgoing): void;
   end(stream: string, status: { readonly code: number; readonly message: string }): void;
+  /** Has the Envoy of a stream of health probe what `checks` says, a HealthCheckSpecifier. */
+  probe(stream: string, checks: Uint8Array): void;
   /** Ends all streams with UNAVAILABLE, and what is left after `graceMs` by force. */
   close(graceMs: number): Promise<void>;
   counters(): Record<string, number>;
@@ -58,6 +61,7 @@ export interface DpServerOptions {
   readonly identifier?: string;
   readonly http: (request: Request) => Promise<Response>;
   readonly ads: AdsHost;
+  readonly health: HealthHost;
   /** A peer did what no client of ours does; `kind` is also the name of its counter. */
   onPeerError(
     error: { readonly kind: string; readonly peer: string; readonly message: string },
@@ -86,7 +90,8 @@ export async function serveDp(options: DpServerOptions): Promise<DpServer> {
   };
 
   const streams = new Streams(options, { count, complain });
-  const grpc = grpcServer(streams);
+  const probes = new HealthStreams(options.health, complain);
+  const grpc = grpcServer(streams, probes);
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const http = httpServer(options.http);
   const sockets = new Set<Socket>();
@@ -131,10 +136,15 @@ export async function serveDp(options: DpServerOptions): Promise<DpServer> {
   return {
     address: { hostname: address, port },
     send: (stream, out) => streams.send(stream, out),
-    end: (stream, status) => streams.end(stream, status),
+    probe: (stream, checks) => probes.probe(stream, checks),
+    end(stream, status) {
+      streams.end(stream, status);
+      probes.end(stream, status);
+    },
     counters: () => Object.fromEntries(counts),
     async close(graceMs) {
       const stopped = new Promise<void>((resolve) => tls.close(() => resolve()));
+      probes.endAll(SHUTTING_DOWN);
       await streams.endAll(graceMs);
       grpc.forceShutdown();
       http.closeAllConnections();
@@ -151,6 +161,11 @@ function peerOf(socket: Socket): string {
 // --- gRPC ---------------------------------------------------------------------------------------
 
 type Call = ServerDuplexStream<Uint8Array, Uint8Array>;
+
+const SHUTTING_DOWN = {
+  code: status.UNAVAILABLE,
+  message: "the control plane is shutting down",
+} as const;
 
 interface Stream {
   readonly call: Call;
@@ -221,7 +236,7 @@ class Streams {
   /** Resolves when every call is over, or after the grace time. */
   endAll(graceMs: number): Promise<void> {
     for (const call of this.#calls) {
-      finish(call, { code: status.UNAVAILABLE, message: "the control plane is shutting down" });
+      finish(call, SHUTTING_DOWN);
     }
     if (this.#calls.size === 0) return Promise.resolve();
     return new Promise((resolve) => {
@@ -293,7 +308,7 @@ function authorizationOf(metadata: Metadata): string | null {
   return values.length === 0 ? null : String(values[0]);
 }
 
-function grpcServer(streams: Streams): GrpcServer {
+function grpcServer(streams: Streams, probes: HealthStreams): GrpcServer {
   const server = new GrpcServer({
     "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
     "grpc.max_send_message_length": -1,
@@ -301,8 +316,8 @@ function grpcServer(streams: Streams): GrpcServer {
     "grpc.keepalive_time_ms": KEEPALIVE_MS,
     "grpc.keepalive_timeout_ms": KEEPALIVE_MS,
   });
-  const method = (name: string) => ({
-    path: `/envoy.service.discovery.v3.AggregatedDiscoveryService/${name}`,
+  const method = (name: string, service: string) => ({
+    path: `/envoy.service.${service}/${name}`,
     requestStream: true,
     responseStream: true,
     // Bytes pass as they are: a request that cannot be decoded gets our own answer.
@@ -313,12 +328,18 @@ function grpcServer(streams: Streams): GrpcServer {
   });
   const handler = (dialect: Dialect): handleBidiStreamingCall<Uint8Array, Uint8Array> => (call) =>
     streams.accept(call, dialect);
+  const ads = "discovery.v3.AggregatedDiscoveryService";
+  const hds = "health.v3.HealthDiscoveryService";
+  const health: handleBidiStreamingCall<Uint8Array, Uint8Array> = (call) =>
+    probes.accept(call, () => authorizationOf(call.metadata));
   server.addService({
-    StreamAggregatedResources: method("StreamAggregatedResources"),
-    DeltaAggregatedResources: method("DeltaAggregatedResources"),
+    StreamAggregatedResources: method("StreamAggregatedResources", ads),
+    DeltaAggregatedResources: method("DeltaAggregatedResources", ads),
+    StreamHealthCheck: method("StreamHealthCheck", hds),
   }, {
     StreamAggregatedResources: handler("sotw"),
     DeltaAggregatedResources: handler("delta"),
+    StreamHealthCheck: health,
   });
   return server;
 }
