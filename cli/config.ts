@@ -49,6 +49,7 @@ export function resolveConfig(mode: Mode, sources: Sources): Configured {
   const config = parseAll(mode, given, violations);
   checkMembership(config, violations);
   const warnings = checkExposure(config, given, violations);
+  checkKeys(config, violations);
   if (violations.length > 0) throw new InvalidError(`Cannot start ${mode}`, violations);
   return { config, warnings };
 }
@@ -155,6 +156,22 @@ function checkMembership(
     const key = zoneToken !== null ? "zoneToken" : "zoneTokenFile";
     refuse(key, "needs grpcs://: without TLS everybody on the way could read it");
   }
+}
+
+/** Without any key, everybody would be refused. */
+function checkKeys(config: ControlPlaneConfig, violations: Violation[]): void {
+  const isGlobal = config.mode === "global";
+  const auth = isGlobal ? config.zoneAuth : config.dpAuth;
+  const [secrets, keys] = isGlobal
+    ? ["zoneTokenSecrets", "zoneTokenKeys"] as const
+    : ["dpTokenSecrets", "dpTokenKeys"] as const;
+  if (auth !== "token" || config[secrets] !== false || config[keys].length > 0) return;
+  violations.push({
+    path: flagOf(secrets),
+    message: `false leaves no key that a token could be signed with: name some with ${
+      flagOf(keys)
+    }`,
+  });
 }
 
 /** Whoever reaches the ports of a control plane that asks for no proof may do anything. */

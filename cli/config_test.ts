@@ -54,6 +54,10 @@ Deno.test("resolveConfig() has Kuma's ports, loopback and a data folder by defau
     initialPolicies: "none",
     meshRoutingResources: false,
     localhostIsAdmin: true,
+    dpTokenKeys: [],
+    dpTokenSecrets: true,
+    zoneTokenKeys: [],
+    zoneTokenSecrets: true,
     userTokenKeys: [],
     userTokenSecrets: true,
     dpTokenIssuer: true,
@@ -113,6 +117,10 @@ Deno.test("resolveConfig() reads every setting from a flag, a variable and the f
     initialPolicies: "kuma",
     meshRoutingResources: "true",
     localhostIsAdmin: "false",
+    dpTokenKeys: "hr=hr.pem,shop/2=shop.pem",
+    dpTokenSecrets: "false",
+    zoneTokenKeys: "hr=hr.pem",
+    zoneTokenSecrets: "false",
     userTokenKeys: "hr=hr.pem,2=/keys/2=b.pem",
     userTokenSecrets: "false",
     dpTokenIssuer: "false",
@@ -155,6 +163,13 @@ Deno.test("resolveConfig() reads every setting from a flag, a variable and the f
     { keyId: "hr", path: "hr.pem" },
     { keyId: "2", path: "/keys/2=b.pem" },
   ]);
+  const { dpTokenKeys } = resolve("standalone", {
+    flags: { dpTokenKeys: "hr=hr.pem,shop/2=shop/2.pem" },
+  }).config;
+  assert.deepEqual(dpTokenKeys, [
+    { keyId: "hr", path: "hr.pem" },
+    { mesh: "shop", keyId: "2", path: "shop/2.pem" },
+  ]);
   assert.deepEqual(accessAdminResources, { users: ["jane"], groups: [] });
 });
 
@@ -196,6 +211,9 @@ const REFUSED: readonly [Mode, Record<string, string>, RegExp][] = [
   ["standalone", { vipPort: "0" }, /from 1 to 65535/],
   ["standalone", { dnsUpstream: "9.9.9.9,dns.example" }, /has "dns.example"/],
   ["standalone", { data: "" }, /--data: must not be empty/],
+  ["standalone", { dpAuth: "token", dpTokenSecrets: "false" }, /name some with --dp-token-keys/],
+  ["global", { zoneAuth: "token", zoneTokenSecrets: "false" }, /with --zone-token-keys/],
+  ["standalone", { dpTokenKeys: "/hr=hr.pem" }, /must be a list of \[MESH\/\]KEY-ID=FILE/],
   ["global", { localhostIsAdmin: "yes" }, /must be one of true, false/],
   ["global", { userTokenKeys: "key.pem" }, /must be a list of KEY-ID=FILE, has "key.pem"/],
   ["global", { accessViewStats: "jane" }, /user:NAME and group:NAME, has "jane"/],

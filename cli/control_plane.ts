@@ -88,8 +88,9 @@ async function readSources(mode: Mode, flags: Sources["flags"]): Promise<Sources
 }
 
 async function demandFilesOf(config: ControlPlaneConfig): Promise<void> {
-  const { mode, data, globalCa, zoneTokenFile, userTokenKeys } = config;
-  const keys = userTokenKeys.map(({ path }) => path);
+  const { mode, data, globalCa, zoneTokenFile } = config;
+  const keys = [...config.dpTokenKeys, ...config.zoneTokenKeys, ...config.userTokenKeys]
+    .map(({ path }) => path);
   const read = [data, globalCa, zoneTokenFile, ...keys].filter((path) => path !== null);
   demandFiles({ set: mode, read, write: [data] });
   if (globalCa !== null) {

@@ -54,7 +54,7 @@ import {
 } from "./listen.ts";
 import type { ControlPlaneConfig } from "./settings.ts";
 import { withSigningKeys } from "./signing_keys.ts";
-import { openTokens, readPublicKeys, type Tokens } from "./tokens.ts";
+import { openTokens, readKeySources, type TokenKeySources, type Tokens } from "./tokens.ts";
 import { VERSION } from "./version.ts";
 import { inspect } from "../xds/inspect/inspection.ts";
 import { meshViews } from "./mesh_views.ts";
@@ -71,6 +71,7 @@ export interface Parts {
   readonly instanceId: string;
   /** Null on global, which has no proxies. */
   readonly admin: AdminAuthority | AdminFault | null;
+  readonly keys: TokenKeySources;
   readonly tokens: Tokens;
 }
 
@@ -120,6 +121,7 @@ async function prepare(config: ControlPlaneConfig, log: Log): Promise<Parts> {
   }
   const admin = config.mode === "global" ? null : adminAuthority(store);
   if (admin && "fault" in admin) log("error", admin.fault);
+  const keys = await readKeySources(config);
   return {
     config,
     log,
@@ -127,7 +129,8 @@ async function prepare(config: ControlPlaneConfig, log: Log): Promise<Parts> {
     metrics: new Metrics(),
     kinds: everyKind(),
     store,
-    tokens: openTokens({ config, resources: store, publicKeys: await readPublicKeys(config) }),
+    keys,
+    tokens: openTokens({ config, resources: store, keys }),
     certificate,
     instanceId: `${config.zone || config.mode}-${crypto.randomUUID().slice(0, 8)}`,
   };
@@ -207,6 +210,7 @@ function treeOf(parts: Parts): Tree {
         receipts: RECEIPTS,
         auth: config.zoneAuth,
         exempt: config.zoneAuthExempt,
+        keys: parts.keys.zone,
       },
       zoneTypes: globalToZone(descriptors).map(({ name }) => name),
     });
@@ -236,6 +240,7 @@ function treeOf(parts: Parts): Tree {
         deregistrationDelayMs: config.deregistrationDelayMs,
       },
       auth: config.dpAuth,
+      keys: parts.keys,
       federated: config.global !== null,
     },
     dns: {},

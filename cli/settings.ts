@@ -57,6 +57,10 @@ export interface ControlPlaneConfig {
   /** Whether a new mesh begins with the classic policies that allow and route everything. */
   readonly meshRoutingResources: boolean;
   readonly localhostIsAdmin: boolean;
+  readonly dpTokenKeys: readonly KeyFile[];
+  readonly dpTokenSecrets: boolean;
+  readonly zoneTokenKeys: readonly KeyFile[];
+  readonly zoneTokenSecrets: boolean;
   readonly userTokenKeys: readonly KeyFile[];
   readonly userTokenSecrets: boolean;
   readonly dpTokenIssuer: boolean;
@@ -77,6 +81,8 @@ export interface ControlPlaneConfig {
 
 /** Public key in a PEM file, for tokens that name it in their header. */
 export interface KeyFile {
+  /** Of dataplane tokens, when they are one mesh's alone. */
+  readonly mesh?: string;
   readonly keyId: string;
   readonly path: string;
 }
@@ -293,6 +299,10 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
     fallback: "false",
     parse: onOrOff,
   },
+  dpTokenKeys: publicKeys("dataplane", "Admission", ZONES),
+  dpTokenSecrets: useSecrets("dataplane", "Admission", ZONES),
+  zoneTokenKeys: publicKeys("zone", "Admission", EVERY),
+  zoneTokenSecrets: useSecrets("zone", "Admission", EVERY),
   deregistrationDelayMs: {
     argument: "DURATION",
     group: "Admission",
@@ -332,22 +342,8 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
     fallback: "true",
     parse: onOrOff,
   },
-  userTokenKeys: {
-    argument: "LIST",
-    group: "Access",
-    help: "public keys of user tokens that were issued offline, as KEY-ID=FILE,…",
-    modes: EVERY,
-    fallback: "",
-    parse: keyFiles,
-  },
-  userTokenSecrets: {
-    argument: "BOOL",
-    group: "Access",
-    help: "user tokens of the control plane's own signing keys are good too",
-    modes: EVERY,
-    fallback: "true",
-    parse: onOrOff,
-  },
+  userTokenKeys: publicKeys("user", "Access", EVERY),
+  userTokenSecrets: useSecrets("user", "Access", EVERY),
   dpTokenIssuer: issuer("dataplane"),
   zoneTokenIssuer: issuer("zone"),
   userTokenIssuer: issuer("user"),
@@ -525,6 +521,37 @@ function withPort(text: string): string | null {
   return `${address.includes(":") ? `[${address}]` : address}:${match?.[3] ?? 53}`;
 }
 
+function publicKeys(
+  kind: TokenKind,
+  group: Setting["group"],
+  modes: readonly Mode[],
+): Setting<readonly KeyFile[]> {
+  const form = kind === "dataplane" ? "[MESH/]KEY-ID=FILE" : "KEY-ID=FILE";
+  return {
+    argument: "LIST",
+    group,
+    help: `public keys of ${kind} tokens that were issued offline, as ${form},…`,
+    modes,
+    fallback: "",
+    parse: keyFiles(form),
+  };
+}
+
+function useSecrets(
+  kind: TokenKind,
+  group: Setting["group"],
+  modes: readonly Mode[],
+): Setting<boolean> {
+  return {
+    argument: "BOOL",
+    group,
+    help: `${kind} tokens of signing keys among the secrets are good too`,
+    modes,
+    fallback: "true",
+    parse: onOrOff,
+  };
+}
+
 function issuer(kind: TokenKind): Setting<boolean> {
   return {
     argument: "BOOL",
@@ -561,15 +588,18 @@ function grantees(text: string): Parsed<Grant> {
     : { error: `must be a list of user:NAME and group:NAME, has ${JSON.stringify(wrong)}` };
 }
 
-function keyFiles(text: string): Parsed<readonly KeyFile[]> {
-  const list = listOf(text);
-  const wrong = list.find((it) => !/^[^=]+=./.test(it));
-  if (wrong !== undefined) {
-    return { error: `must be a list of KEY-ID=FILE, has ${JSON.stringify(wrong)}` };
-  }
-  const value = list.map((it) => {
-    const equals = it.indexOf("=");
-    return { keyId: it.slice(0, equals), path: it.slice(equals + 1) };
-  });
-  return { value };
+function keyFiles(form: string): (text: string) => Parsed<readonly KeyFile[]> {
+  const wellFormed = form.includes("/") ? /^(?:([^=/]+)\/)?([^=/]+)=(.+)$/ : /^()([^=]+)=(.+)$/;
+  return (text) => {
+    const list = listOf(text);
+    const wrong = list.find((it) => !wellFormed.test(it));
+    if (wrong !== undefined) {
+      return { error: `must be a list of ${form}, has ${JSON.stringify(wrong)}` };
+    }
+    const value = list.map((it) => {
+      const [, mesh, keyId = "", path = ""] = wellFormed.exec(it) ?? [];
+      return { keyId, path, ...(mesh && { mesh }) };
+    });
+    return { value };
+  };
 }

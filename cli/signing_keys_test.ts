@@ -3,7 +3,7 @@ import { openMemoryStore } from "../store/memory.ts";
 import { resolveConfig, type Sources } from "./config.ts";
 import type { Mode } from "./settings.ts";
 import { missingTokenSecrets, withSigningKeys } from "./signing_keys.ts";
-import { openTokens } from "./tokens.ts";
+import { openTokens, readKeySources } from "./tokens.ts";
 
 const ZONE = { zone: "east", global: "grpcs://global" };
 
@@ -40,8 +40,8 @@ Deno.test("missingTokenSecrets() makes nothing twice, and the administrator's to
   const missing = () => missingTokenSecrets({ config, store, meshes: ["default"] });
   await store.commit((await missing()).map((resource) => ({ op: "put", resource })), Date.now());
   assert.deepEqual(await missing(), []);
-  const publicKeys = { dataplane: [], zone: [], user: [] };
-  const tokens = openTokens({ config, resources: store, publicKeys });
+  const keys = await readKeySources(config);
+  const tokens = openTokens({ config, resources: store, keys });
   const secret = store.get({ type: "GlobalSecret", mesh: "", name: "admin-user-token" });
   const check = tokens.verifyUser(atob(String(secret?.spec["data"])), Date.now());
   assert.deepEqual(check, {

@@ -1,14 +1,14 @@
 // Tokens in a running control plane: keys as the store has them now, verification, issuing.
 
 import type { TokenCheck } from "../api/access.ts";
-import type { IssueAnswer } from "../api/ports.ts";
-import type { ResourceView } from "../api/ports.ts";
+import type { IssueAnswer, ResourceView } from "../api/ports.ts";
 import { InvalidError } from "../core/errors.ts";
 import type { TokenKind, TokenOrder } from "../core/token.ts";
 import { issueToken, newestSigningKey } from "../identity/tokens/issue.ts";
 import {
   type Keyring,
   keyringOf,
+  type KeySources,
   type PublicKey,
   type TokenSecret,
 } from "../identity/tokens/keyring.ts";
@@ -18,62 +18,64 @@ import { readNamed } from "./named_file.ts";
 import { type ControlPlaneConfig, flagOf, type KeyFile } from "./settings.ts";
 
 export interface Tokens {
-  /** What tokens of a kind are held against at this moment. `mesh`: "" but for dataplane tokens. */
-  keyring(kind: TokenKind, mesh: string): Keyring;
   verifyUser(jwt: string, nowMs: number): TokenCheck;
   issue(order: TokenOrder, at: { readonly id: string; readonly nowMs: number }): IssueAnswer;
 }
 
-export type PublicKeys = Readonly<Record<TokenKind, readonly PublicKey[]>>;
+export type TokenKeySources = Readonly<Record<TokenKind, KeySources>>;
 
 /** Reads the files that settings name. Throws InvalidError for what is no public key. */
-export async function readPublicKeys({ userTokenKeys }: ControlPlaneConfig): Promise<PublicKeys> {
-  return { dataplane: [], zone: [], user: await readKeys("userTokenKeys", userTokenKeys) };
+export async function readKeySources(config: ControlPlaneConfig): Promise<TokenKeySources> {
+  return {
+    dataplane: {
+      publicKeys: await readKeys("dpTokenKeys", config.dpTokenKeys),
+      useSecrets: config.dpTokenSecrets,
+    },
+    zone: {
+      publicKeys: await readKeys("zoneTokenKeys", config.zoneTokenKeys),
+      useSecrets: config.zoneTokenSecrets,
+    },
+    user: {
+      publicKeys: await readKeys("userTokenKeys", config.userTokenKeys),
+      useSecrets: config.userTokenSecrets,
+    },
+  };
 }
 
 async function readKeys(
-  setting: "userTokenKeys",
+  setting: "dpTokenKeys" | "zoneTokenKeys" | "userTokenKeys",
   files: readonly KeyFile[],
 ): Promise<readonly PublicKey[]> {
-  return await Promise.all(files.map(async ({ keyId, path }) => {
+  return await Promise.all(files.map(async ({ path, ...key }) => {
     const pem = await readNamed(flagOf(setting), path);
     const found = readPublicKey(new TextEncoder().encode(pem));
     if (!found.ok) throw new InvalidError(`${flagOf(setting)}: ${path} ${found.reason}`);
-    return { keyId, pem };
+    return { ...key, pem };
   }));
 }
 
 export function openTokens(
-  { config, resources, publicKeys }: {
+  { config, resources, keys }: {
     readonly config: ControlPlaneConfig;
     readonly resources: ResourceView;
-    readonly publicKeys: PublicKeys;
+    readonly keys: TokenKeySources;
   },
 ): Tokens {
-  const rings = new Map<string, Keyring>();
-  let ofRevision = -1;
+  let users: { readonly revision: number; readonly keyring: Keyring } | null = null;
 
-  function keyring(kind: TokenKind, mesh: string): Keyring {
-    if (ofRevision !== resources.revision) rings.clear();
-    ofRevision = resources.revision;
-    const known = rings.get(`${kind}/${mesh}`);
-    if (known) return known;
-    const ring = keyringOf({
-      kind,
-      mesh,
-      secrets: [...secretsOf(resources, mesh), ...secretsOf(resources, "")],
-      federated: config.global !== null,
-      publicKeys: publicKeys[kind],
-      useSecrets: kind !== "user" || config.userTokenSecrets,
-    });
-    rings.set(`${kind}/${mesh}`, ring);
-    return ring;
+  /** Of this moment: a commit may have brought a key, or a revocation. */
+  function userKeyring(): Keyring {
+    const { revision } = resources;
+    if (users?.revision !== revision) {
+      const secrets = secretsOf(resources, "");
+      users = { revision, keyring: keyringOf({ ...keys.user, kind: "user", mesh: "", secrets }) };
+    }
+    return users.keyring;
   }
 
   return {
-    keyring,
     verifyUser(jwt, nowMs) {
-      const verdict = verifyToken("user", jwt, keyring("user", ""), nowMs);
+      const verdict = verifyToken("user", jwt, userKeyring(), nowMs);
       return verdict.ok ? { ok: true, user: verdict.token.claims } : verdict;
     },
     issue(order, at) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { newSigningKey } from "../identity/io/signing_key.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import { resolveConfig, type Sources } from "./config.ts";
-import { openTokens } from "./tokens.ts";
+import { openTokens, readKeySources } from "./tokens.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
 const HOUR = 3_600_000;
@@ -11,7 +11,7 @@ const PEM = await newSigningKey();
 async function tokensOf(flags: Sources["flags"] = {}) {
   const store = openMemoryStore();
   const { config } = resolveConfig("standalone", { flags, env: () => undefined });
-  const publicKeys = { dataplane: [], zone: [], user: [] };
+  const keys = await readKeySources(config);
   const put = async (name: string, data: string) => {
     const resource = {
       type: "GlobalSecret",
@@ -23,7 +23,7 @@ async function tokensOf(flags: Sources["flags"] = {}) {
     await store.commit([{ op: "put", resource }], NOW);
   };
   await put("user-token-signing-key-1", PEM);
-  return { tokens: openTokens({ config, resources: store, publicKeys }), store, put };
+  return { tokens: openTokens({ config, resources: store, keys }), store, put };
 }
 
 const JANE = {

@@ -80,7 +80,7 @@ export const global: Actor<State, GlobalMsg, GlobalArgs> = {
       zones: new Set(),
       insights: new Map(),
       waiting: new Map(),
-      gate: args.auth === "token" ? openGate(args.exempt) : null,
+      gate: args.auth === "token" ? openGate(args) : null,
       members: new Map(),
       refusals: new Map(),
     };

@@ -2,7 +2,12 @@
 
 import type { Resource, ResourceKey } from "../../core/resource.ts";
 import { keyText } from "../../core/resource.ts";
-import { type Keyring, keyringOf, type TokenSecret } from "../../identity/tokens/keyring.ts";
+import {
+  type Keyring,
+  keyringOf,
+  type KeySources,
+  type TokenSecret,
+} from "../../identity/tokens/keyring.ts";
 import { recheckToken, type VerifiedToken, verifyToken } from "../../identity/tokens/verify.ts";
 import type { CallerInfo, CloseCode } from "../../kds/wire.ts";
 
@@ -12,14 +17,15 @@ export const CONTROL_PLANE_SCOPE = "cp";
 export interface Gate {
   /** Zones that Kuma's control planes run, which have nothing to show. */
   readonly exempt: readonly string[];
+  readonly keys?: KeySources;
   /** Owned table, mutated in place. */
   readonly secrets: Map<string, TokenSecret>;
   /** Made when first needed, and forgotten when a secret changes. */
   keyring: Keyring | null;
 }
 
-export function openGate(exempt: readonly string[]): Gate {
-  return { exempt, secrets: new Map(), keyring: null };
+export function openGate({ exempt, keys }: Pick<Gate, "exempt" | "keys">): Gate {
+  return { exempt, ...(keys && { keys }), secrets: new Map(), keyring: null };
 }
 
 /** True when tokens have to be looked at again. */
@@ -101,7 +107,8 @@ function misfitOf({ claims }: VerifiedToken<"zone">, zone: string): string | nul
 }
 
 function keyringOfGate(gate: Gate): Keyring {
-  gate.keyring ??= keyringOf({ kind: "zone", mesh: "", secrets: gate.secrets.values() });
+  const { keys, secrets } = gate;
+  gate.keyring ??= keyringOf({ ...keys, kind: "zone", mesh: "", secrets: secrets.values() });
   return gate.keyring;
 }
 

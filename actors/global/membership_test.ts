@@ -2,12 +2,14 @@ import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
 import { KINDS } from "../../core/kinds.ts";
 import type { Resource } from "../../core/resource.ts";
+import { publicKeyPem } from "../../core/rsa_key.ts";
 import type { ClaimsOf } from "../../core/token.ts";
 import { newSigningKey } from "../../identity/io/signing_key.ts";
 import { issueToken } from "../../identity/tokens/issue.ts";
 import type { ServerCommand, StreamKind } from "../../kds/wire.ts";
 import type { Context } from "../runtime/actor.ts";
 import { global } from "./global.ts";
+import { keepSecret, mayJoin, openGate } from "./membership.ts";
 import type { GlobalArgs, GlobalMsg } from "./messages.ts";
 
 const PEM = await newSigningKey();
@@ -206,4 +208,23 @@ Deno.test("without authentication, whatever a zone shows is nobody's question", 
   at.change(true, [CLUSTER, EAST]);
   at.open("east", ["nonsense"]);
   assert.deepEqual([at.closed(), at.sent("stream_opened")], [[], ["zones/east"]]);
+});
+
+Deno.test("mayJoin() holds zones against the public keys of settings, alone when told so", () => {
+  const nowMs = Date.parse("2026-01-01");
+  const key = createPrivateKey(PEM);
+  const claims = { zone: "east", scope: ["cp"] };
+  const outcome = (keyId: string, useSecrets: boolean) => {
+    const publicKeys = [{ keyId: "hr", pem: publicKeyPem(key) }];
+    const gate = openGate({ exempt: [], keys: { publicKeys, useSecrets } });
+    keepSecret(gate, KEY, KEY);
+    const order = { kind: "zone", claims, validForMs: HOUR_MS, nowMs, id: "1" } as const;
+    const authorization = [issueToken(order, { keyId, key })];
+    const joined = mayJoin(gate, { zone: "east", caller: { authorization }, nowMs });
+    return joined.ok ? "good" : joined.reason;
+  };
+  assert.equal(outcome("hr", true), "good");
+  assert.equal(outcome("1", true), "good");
+  assert.equal(outcome("hr", false), "good");
+  assert.equal(outcome("1", false), "token_unknown_key");
 });

@@ -1,5 +1,6 @@
 // Everything that may be said to the actor that admits zones.
 
+import type { KeySources } from "../../identity/tokens/keyring.ts";
 import type { ResourceDescriptor } from "../../core/resource.ts";
 import type { ServerEvent } from "../../kds/wire.ts";
 import type { ResourcesChanged, WriteResult } from "../hub/messages.ts";
@@ -21,6 +22,8 @@ export interface GlobalArgs {
   readonly auth: "token" | "none";
   /** Zones that need not. */
   readonly exempt: readonly string[];
+  /** What settings say of the keys of zone tokens; absent: the secrets' alone. */
+  readonly keys?: KeySources;
 }
 
 export type GlobalMsg =

@@ -4,28 +4,37 @@ import type { DataplaneSpec } from "../../core/dataplane.ts";
 import type { ProxyKey } from "../../core/proxy.ts";
 import type { Draft, Resource, ResourceKey } from "../../core/resource.ts";
 import { keyText } from "../../core/resource.ts";
-import type { TokenKind } from "../../core/token.ts";
 import {
   type Admission,
   admitsDataplane,
   admitsZoneProxy,
 } from "../../identity/tokens/admission.ts";
 import type { DataplaneClaims, ZoneClaims } from "../../core/token.ts";
-import { type Keyring, keyringOf, type TokenSecret } from "../../identity/tokens/keyring.ts";
+import {
+  type Keyring,
+  keyringOf,
+  type KeySources,
+  type TokenSecret,
+} from "../../identity/tokens/keyring.ts";
 import { recheckToken, type VerifiedToken, verifyToken } from "../../identity/tokens/verify.ts";
 
 export interface Vault {
   readonly zone: string;
   /** Under a global: of zone tokens' keys only the public halves are here. */
   readonly federated: boolean;
+  readonly keys?: ProxyKeySources;
   /** Owned tables, mutated in place. */
   readonly secrets: Map<string, TokenSecret>;
   /** Made when first needed, and forgotten when a secret changes. */
   readonly keyrings: Map<string, Keyring>;
 }
 
-export function emptyVault(at: { readonly zone: string; readonly federated: boolean }): Vault {
-  return { ...at, secrets: new Map(), keyrings: new Map() };
+/** What settings say of the keys of dataplanes' tokens, and of the zone's own proxies'. */
+export type ProxyKeySources = Readonly<Record<"dataplane" | "zone", KeySources>>;
+
+export function emptyVault(at: Pick<Vault, "zone" | "federated" | "keys">): Vault {
+  const { zone, federated, keys } = at;
+  return { zone, federated, ...(keys && { keys }), secrets: new Map(), keyrings: new Map() };
 }
 
 /** True when tokens have to be looked at again. */
@@ -140,13 +149,19 @@ function keyringFor(vault: Vault, key: ProxyKey): Keyring {
   const id = `${kind}/${key.mesh}`;
   const known = vault.keyrings.get(id);
   if (known) return known;
-  const { federated } = vault;
-  const made = keyringOf({ kind, mesh: key.mesh, federated, secrets: vault.secrets.values() });
+  const { federated, keys, secrets } = vault;
+  const made = keyringOf({
+    ...keys?.[kind],
+    kind,
+    mesh: key.mesh,
+    federated,
+    secrets: secrets.values(),
+  });
   vault.keyrings.set(id, made);
   return made;
 }
 
-function kindOf({ type }: ProxyKey): TokenKind {
+function kindOf({ type }: ProxyKey): keyof ProxyKeySources {
   return type === "dataplane" ? "dataplane" : "zone";
 }
 

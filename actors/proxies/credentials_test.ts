@@ -1,13 +1,16 @@
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
 import type { Draft } from "../../core/resource.ts";
+import { publicKeyPem } from "../../core/rsa_key.ts";
 import { newSigningKey } from "../../identity/io/signing_key.ts";
 import type { ClaimsOf } from "../../core/token.ts";
+import type { KeySources } from "../../identity/tokens/keyring.ts";
 import { issueToken } from "../../identity/tokens/issue.ts";
 import type { FakeEnvoy } from "../../tests/system/fake_envoy.ts";
 import { draftOf, ingressResource, mesh, sidecar } from "../../tests/system/zone_edits.ts";
 import { ZONE, ZoneWorld } from "../../tests/system/zone_world.ts";
 import { TYPES } from "../../xds/snapshot.ts";
+import { emptyVault, vouch } from "./credentials.ts";
 
 const PEM = await newSigningKey();
 const KEY = createPrivateKey(PEM);
@@ -282,4 +285,35 @@ Deno.test("vouch says of a token whether it is good for a name, before a stream 
   at.delete({ type: "Secret", mesh: "default", name: DATAPLANE_KEY });
   at.settle();
   assert.equal(ask(token(at, {})).passing, true, "keys may be on their way from global");
+});
+
+Deno.test("vouch() holds tokens against the public keys of settings, alone when told so", () => {
+  const nowMs = Date.parse("2026-01-01");
+  const pem = publicKeyPem(KEY);
+  const offline = (kind: "dataplane" | "zone") => {
+    const at = { validForMs: HOUR_MS, nowMs, id: "id-1" };
+    const order = kind === "dataplane"
+      ? { kind, claims: { ...ANY, mesh: "default" } }
+      : { kind, claims: { zone: ZONE, scope: ["ingress"] } };
+    return issueToken({ ...order, ...at }, { keyId: "hr", key: KEY });
+  };
+  const outcome = (kind: "dataplane" | "zone", sources: Partial<KeySources>) => {
+    const keys = { publicKeys: [], useSecrets: true, ...sources };
+    const vault = emptyVault({
+      zone: ZONE,
+      federated: true,
+      keys: { dataplane: keys, zone: keys },
+    });
+    const key = kind === "dataplane" ? WEB : { type: "ingress", mesh: "", name: "in" } as const;
+    const found = vouch(vault, { key, credential: offline(kind), claimed: [], nowMs });
+    return found.ok ? "good" : found.reason;
+  };
+  for (const kind of ["dataplane", "zone"] as const) {
+    const publicKeys = [{ keyId: "hr", pem }];
+    assert.equal(outcome(kind, { publicKeys }), "good");
+    assert.equal(outcome(kind, { publicKeys, useSecrets: false }), "good");
+    assert.equal(outcome(kind, {}), "token_unknown_key");
+  }
+  const elsewhere = [{ keyId: "hr", pem, mesh: "other" }];
+  assert.equal(outcome("dataplane", { publicKeys: elsewhere }), "token_unknown_key");
 });

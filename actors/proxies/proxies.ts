@@ -34,6 +34,7 @@ import {
   type Claimed,
   emptyVault,
   keepSecret,
+  type ProxyKeySources,
   type Refused,
   type Vault,
   vouch,
@@ -51,6 +52,8 @@ export interface ProxiesArgs {
   readonly auth: "token" | "none";
   /** Under a global, which keeps the private halves of zone tokens' keys to itself. */
   readonly federated: boolean;
+  /** What settings say of the keys of tokens; absent: the secrets' alone. */
+  readonly keys?: ProxyKeySources;
 }
 
 interface State {

@@ -24,7 +24,14 @@ export interface PublicKey {
   readonly mesh?: string;
 }
 
-export interface KeyringOptions {
+/** What settings say of the keys of one kind. */
+export interface KeySources {
+  readonly publicKeys: readonly PublicKey[];
+  /** false: only `publicKeys` verify, whatever secrets say; they still revoke. */
+  readonly useSecrets: boolean;
+}
+
+export interface KeyringOptions extends Partial<KeySources> {
   readonly kind: TokenKind;
   /** The mesh of dataplane tokens; "" for the other kinds. */
   readonly mesh: string;
@@ -32,9 +39,6 @@ export interface KeyringOptions {
   readonly secrets: Iterable<TokenSecret>;
   /** A zone under a global: it knows the public halves of zone token keys alone. */
   readonly federated?: boolean;
-  readonly publicKeys?: readonly PublicKey[];
-  /** false: only `publicKeys` verify, whatever secrets say; they still revoke. */
-  readonly useSecrets?: boolean;
 }
 
 /** A key that verifies, or a secret that should hold one. */
