@@ -13,15 +13,17 @@ export function zoneYields(resource: Resource, descriptor: ResourceDescriptor): 
 }
 
 /**
- * On global: what belongs to the zone, by label; only where there is none, by the prefix of older
- * Kumas, since names with dots are legal: `west.db` may be another zone's. What global itself wrote
- * of a kind that both write is nobody else's, whatever its name.
+ * On global: what belongs to the zone, by label, also where an operator brought it over from
+ * another global. Without a label, what global itself wrote of a kind that both write is nobody
+ * else's; the rest goes by the prefix of older Kumas, since names with dots are legal: `west.db`
+ * may be another zone's.
  */
 export function globalYields(
   resource: Resource,
   { descriptor, zone }: { readonly descriptor: ResourceDescriptor; readonly zone: string },
 ): boolean {
-  if (TRAVEL[descriptor.kds].byGlobal && isLocal(resource, "global")) return false;
   const owner = zoneOf(resource);
-  return owner === undefined ? resource.name.startsWith(`${zone}.`) : owner === zone;
+  if (owner !== undefined) return owner === zone;
+  if (TRAVEL[descriptor.kds].byGlobal && isLocal(resource, "global")) return false;
+  return resource.name.startsWith(`${zone}.`);
 }

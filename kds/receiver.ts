@@ -12,7 +12,7 @@ import { TRAVEL } from "../core/travel.ts";
 import { renderViolations, type Violation } from "../core/violation.ts";
 import type { Change, Op } from "../store/store.ts";
 import { decodeResource } from "./codec.ts";
-import { pinToZone } from "./filter.ts";
+import { pinToZone, zoneOf } from "./filter.ts";
 import { applyChanges, type Image } from "./image.ts";
 import { isNameBetweenPeers } from "./objection.ts";
 import { globalYields, zoneYields } from "./predicate.ts";
@@ -30,6 +30,11 @@ export interface Rules {
   admit(draft: Draft, there: Resource | undefined): Draft;
   /** Whether the sender may overwrite or delete what is there. */
   yields(resource: Resource, descriptor: ResourceDescriptor): boolean;
+  /**
+   * Whether the sender only passes it on, so that it may not know it yet: it started a moment ago,
+   * and the zone whose it is has not come back.
+   */
+  passedOn(resource: Resource, descriptor: ResourceDescriptor): boolean;
 }
 
 export function zoneRules(descriptors: readonly ResourceDescriptor[]): Rules {
@@ -43,6 +48,8 @@ export function zoneRules(descriptors: readonly ResourceDescriptor[]): Rules {
       ...(there?.status && { status: there.status }),
     }),
     yields: zoneYields,
+    passedOn: (resource, { kds }) =>
+      TRAVEL[kds].across !== "never" && zoneOf(resource) !== undefined,
   };
 }
 
@@ -67,6 +74,7 @@ export function globalRules(
       spec: pinToZone(draft.type, draft.spec, zone).spec,
     }),
     yields: (resource, descriptor) => globalYields(resource, { descriptor, zone }),
+    passedOn: () => false,
   };
 }
 
@@ -90,6 +98,8 @@ export interface Receiver {
   /** Types whose first state comes in parts: the names that the parts so far have. */
   readonly parts: Map<string, ReadonlySet<string>>;
   readonly intakes: Map<string, Intake>;
+  /** What first responses left out and the sender may not know yet: wire names by type. */
+  readonly spared: Map<string, ReadonlySet<string>>;
   writes: number;
 }
 
@@ -110,7 +120,15 @@ export function openReceiver(
   id: string,
   options: { readonly rules: Rules; readonly nodeId: string },
 ): Receiver {
-  return { ...options, id, complete: new Set(), parts: new Map(), intakes: new Map(), writes: 0 };
+  return {
+    ...options,
+    id,
+    complete: new Set(),
+    parts: new Map(),
+    intakes: new Map(),
+    spared: new Map(),
+    writes: 0,
+  };
 }
 
 export interface Write {
@@ -177,6 +195,26 @@ export function onWritten(
   return intake.stale ? { ...UNDER_WAY, again: intake.response.typeUrl } : finish(receiver, intake);
 }
 
+/**
+ * Deletes what the sender has not mentioned since its first responses; to be asked again until
+ * nothing is left, since a store may be away.
+ */
+export function settle(
+  receiver: Receiver,
+  image: Image,
+): readonly (Write & { readonly resource: Resource })[] {
+  return [...receiver.spared].flatMap(([typeUrl, names]) => {
+    const descriptor = receiver.rules.descriptors.get(typeUrl)!;
+    const gone = [...names].flatMap((name) => image.get(typeUrl)?.get(name) ?? []);
+    if (gone.length === 0) receiver.spared.delete(typeUrl);
+    return gone.map((resource) => ({
+      ref: nextRef(receiver),
+      ops: [remove(resource, descriptor)],
+      resource,
+    }));
+  });
+}
+
 /** The response that a write belongs to, while it is under way. */
 export function responseOf(receiver: Receiver, ref: string): KdsResponse | undefined {
   return [...receiver.intakes.values()].find(({ open }) => open.has(ref))?.response;
@@ -231,14 +269,32 @@ function planOps({ receiver, intake, descriptor, shelf, first }: {
     else if (there && hold !== null) held++;
     else puts.push(put(draft, descriptor, there));
   }
-  const gone = (first && !hasMore(response) ? [...shelf.keys()] : removed)
-    .filter((name) => !named.has(name));
-  const deletable = gone.flatMap((name) => shelf.get(name) ?? [])
+  const whole = first && !hasMore(response);
+  const gone = (whole ? [...shelf.keys()] : removed).filter((name) => !named.has(name))
+    .flatMap((name) => shelf.get(name) ?? [])
     .filter((resource) => rules.yields(resource, descriptor));
+  const spared = whole ? gone.filter((resource) => rules.passedOn(resource, descriptor)) : [];
+  spare(receiver, descriptor.name, { named, spared });
+  const deletable = gone.filter((resource) => !spared.includes(resource));
   if (hold !== null) held += deletable.length;
   if (held > 0) rejected.push(`${held} changes are held back: ${hold}`);
   const deletes = hold === null ? deletable.map((resource) => remove(resource, descriptor)) : [];
   return [...puts, ...deletes];
+}
+
+/** Notes what is not deleted yet; what was named since is no longer in question. */
+function spare(
+  { spared: all }: Receiver,
+  typeUrl: string,
+  { named, spared }: {
+    readonly named: ReadonlySet<string>;
+    readonly spared: readonly Resource[];
+  },
+): void {
+  const before = [...all.get(typeUrl) ?? []].filter((name) => !named.has(name));
+  const names = new Set([...before, ...spared.map((resource) => wireName(resource))]);
+  if (names.size > 0) all.set(typeUrl, names);
+  else all.delete(typeUrl);
 }
 
 function hasMore({ systemVersion }: KdsResponse): boolean {
@@ -285,12 +341,16 @@ function write(
   batches: readonly (readonly Op[])[],
 ): Intaken {
   const writes = batches.map((ops): Write => {
-    receiver.writes++;
-    const ref = `${receiver.id}#${receiver.writes}`;
+    const ref = nextRef(receiver);
     intake.open.set(ref, ops);
     return { ref, ops };
   });
   return { ...UNDER_WAY, writes };
+}
+
+function nextRef(receiver: Receiver): string {
+  receiver.writes++;
+  return `${receiver.id}#${receiver.writes}`;
 }
 
 function finish(receiver: Receiver, intake: Intake): Intaken {

@@ -29,6 +29,8 @@ export type UplinkMsg =
   | { readonly tag: "insight_written"; readonly ref: string; readonly value: WriteResult }
   | { readonly tag: "insight_due" }
   | { readonly tag: "again_due"; readonly typeUrl: string }
+  /** Global has had time to hear from every zone. */
+  | { readonly tag: "settle_due" }
   | { readonly tag: "health_due" }
   | { readonly tag: "report_due" }
   /** Takes the global that is connected for the right one; answered with AcceptGlobalAnswer. */

@@ -8,7 +8,7 @@
 // which global sends them: a stranger may add, but nothing is deleted or overwritten for it.
 
 import { DISPLAY_NAME_LABEL, ORIGIN_LABEL } from "../../core/names.ts";
-import type { JsonObject, ResourceDescriptor } from "../../core/resource.ts";
+import { type JsonObject, keyText, type ResourceDescriptor } from "../../core/resource.ts";
 import { TRAVEL } from "../../core/travel.ts";
 import {
   ADVICE,
@@ -31,6 +31,7 @@ import {
   openReceiver,
   type Receiver,
   responseOf,
+  settle,
   subscription,
   takeAgain,
   takeResponse,
@@ -135,6 +136,8 @@ const BACKOFF_MAX_MS = 15_000;
 /** Longer than an edge takes to give up. */
 const CONNECT_MS_MAX = 20_000;
 const AGAIN_MS = 200;
+/** A global that started a moment ago hears from the other zones within their longest pause. */
+const SETTLE_MS = 30_000;
 /** Kuma's zones ask every 5 minutes unless global wants it otherwise. */
 const HEALTH_INTERVAL_MS = 300_000;
 const HEALTH_RETRY_MS = 30_000;
@@ -213,6 +216,8 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
           takeAgain(state.session.receiver, msg.typeUrl, state.image),
           at,
         );
+      case "settle_due":
+        return settled(state, at);
       case "accept_global":
         return acceptGlobal(state, msg.reply, at);
       case "report_progress":
@@ -288,6 +293,7 @@ function connected(state: State, session: Session): Turn<State> {
   const [checked, health] = checkHealth(next, true);
   const effects = [
     cancel("connect"),
+    timer("settle", SETTLE_MS, { tag: "settle_due" }),
     ...(refusal === null ? [log("info", "connected to global")] : []),
   ];
   return [checked, [...effects, ...questions, ...health]];
@@ -315,6 +321,7 @@ function disconnected(state: State, reason: string, at: Context): Turn<State> {
     count("ursa_uplink_disconnects_total"),
     cancel("health"),
     cancel("report"),
+    cancel("settle"),
     timer("connect", afterMs, { tag: "connect_due" }),
   ]];
 }
@@ -436,6 +443,23 @@ function written(
   noteWritten(reports, ref, value.ok && value.changes.length > 0 ? value.revision : null);
   if (!session || !image) return [state, []];
   return intaken(state, onWritten(session.receiver, ref, { result: value, image }), at);
+}
+
+/** What other zones wrote, and global does not know even now, is gone. */
+function settled(state: State, at: Context): Turn<State> {
+  const { session, image, allegiance } = state;
+  if (!session || !image || allegiance.held) return [state, []];
+  const writes = settle(session.receiver, image);
+  if (writes.length === 0) return [state, []];
+  return [state, [
+    log("info", "global does not know these of other zones any more", {
+      resources: writes.map(({ resource }) => keyText(resource)),
+    }),
+    ...writes.map(({ ref, ops }) =>
+      toHub({ tag: "write", ops, by: "kds", reply: { path: at.self, tag: "written", ref } })
+    ),
+    timer("settle", SETTLE_MS, { tag: "settle_due" }),
+  ]];
 }
 
 function intaken(state: State, result: Intaken, at: Context): Turn<State> {
