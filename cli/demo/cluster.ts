@@ -21,6 +21,12 @@ export interface ClusterOptions {
   readonly xds?: "delta" | "sotw";
 }
 
+/** Where zones reach a global, and the PEM file with the root of its certificate. */
+export interface GlobalAddress {
+  readonly url: string;
+  readonly caFile: string;
+}
+
 type ControlPlaneMode = "global" | "remote" | "standalone";
 
 const PORT_FLAGS = { api: "api-port", dp: "dp-port", kds: "kds-port", dns: "dns-port" } as const;
@@ -145,6 +151,12 @@ export interface Workload {
   stop(): Promise<void>;
 }
 
+/** A workload that only calls: what comes to its `url`, or to its proxy's entrance, is carried on. */
+export interface Gateway extends Workload {
+  readonly url: string;
+  readonly entrance: { readonly host: string; readonly port: number };
+}
+
 /** One zone: its control plane, its addresses, and what runs there. */
 export class Zone {
   readonly name: string;
@@ -221,7 +233,7 @@ export class Zone {
   }
 
   /** A gateway that is no part of the mesh itself: its proxy carries its requests on. */
-  async startGateway(service: string, destination: string): Promise<Workload & { url: string }> {
+  async startGateway(service: string, destination: string): Promise<Gateway> {
     const address = this.block.address(this.#nextHost());
     const proxy = await this.#startProxy(service, {
       address,
@@ -234,7 +246,8 @@ export class Zone {
       ...["--listen", `${address}:8000`, "--forward", `http://${address}:10090`],
     ]);
     const { url } = await child.ready as { url: string };
-    return { ...this.#keep(service, { spec: { service }, proxy, service: child }), url };
+    const kept = this.#keep(service, { spec: { service }, proxy, service: child });
+    return { ...kept, url, entrance: { host: address, port: 10_090 } };
   }
 
   #keep(name: string, parts: Omit<Workload, "stop">): Workload {
@@ -331,6 +344,10 @@ export class Cluster {
     ]);
   }
 
+  get #ownGlobal(): GlobalAddress | null {
+    return this.global && { url: this.global.url("kds"), caFile: this.global.caFile };
+  }
+
   async startGlobal(flags: readonly string[] = []): Promise<ControlPlane> {
     this.global = new ControlPlane(this, {
       name: "global",
@@ -342,17 +359,17 @@ export class Cluster {
     return this.global;
   }
 
-  async startZone(name: string): Promise<Zone> {
-    const global = this.global;
+  /** `joins`: another global than this cluster's own. */
+  async startZone(name: string, joins: GlobalAddress | null = this.#ownGlobal): Promise<Zone> {
     const block = this.#claim();
     const vips = this.#claim();
     const controlPlane = new ControlPlane(this, {
       name,
-      mode: global ? "remote" : "standalone",
+      mode: joins ? "remote" : "standalone",
       address: block.address(1),
       flags: [
         ...["--zone", name, "--vip-range", vips.cidr, "--vip-port", String(this.vipPort)],
-        ...(global ? ["--global", global.url("kds"), "--global-ca", global.caFile] : []),
+        ...(joins ? ["--global", joins.url, "--global-ca", joins.caFile] : []),
       ],
     });
     await controlPlane.start();
