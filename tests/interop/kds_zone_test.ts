@@ -1,0 +1,88 @@
+// kuma-cp as a zone of Ursa's global.
+
+import assert from "node:assert/strict";
+import type { ControlPlane } from "../../cli/demo/cluster.ts";
+import { until } from "../../cli/demo/until.ts";
+import type { JsonObject } from "../../core/resource.ts";
+import { type Bench, interop } from "./interop.ts";
+import { copyOf, keysOf, pathOf, untilCopied, untilGone } from "./kds_copies.ts";
+import { GLOBAL_SAMPLES, ZONE_SAMPLES } from "./kds_samples.ts";
+import { KumaCp, Kumactl } from "./kuma.ts";
+
+interface Federation {
+  readonly global: ControlPlane;
+  readonly zone: KumaCp;
+  /** Speaks with global. */
+  readonly kumactl: Kumactl;
+}
+
+/** Kuma's zones have no token to show. */
+async function federate(bench: Bench, env: Readonly<Record<string, string>> = {}) {
+  const global = await bench.cluster.startGlobal(["--zone-auth", "none"]);
+  const zone = new KumaCp({
+    ...bench,
+    name: "east",
+    mode: "zone",
+    global: { url: global.url("kds"), caFile: global.caFile },
+    env,
+  });
+  await bench.keep(zone).start();
+  const kumactl = await Kumactl.of(bench.dir, global.url("api"));
+  const federation: Federation = { global, zone, kumactl };
+  await until(
+    "the zone online",
+    async () => /east\s+Online/.test(await kumactl.ok(["inspect", "zones"])) || "offline",
+  );
+  return federation;
+}
+
+interop(import.meta.url, {
+  peer: "kuma-cp",
+  feature: "as a zone of Ursa's global: every kind of resource, both ways, under Kuma's names",
+}, async (bench) => {
+  const { global, zone, kumactl } = await federate(bench);
+  assert.match(await kumactl.ok(["inspect", "zones"]), /east +Online .* 2\.13\.\d+ +memory/);
+
+  await kumactl.apply(GLOBAL_SAMPLES);
+  const down = keysOf(GLOBAL_SAMPLES);
+  await untilCopied({ from: global.rest, to: zone.rest }, down);
+  assert.equal(
+    copyOf({ type: "TrafficRoute", mesh: "default", name: "split-backend" }).name,
+    "split-backend-w56w42z4f45474vw",
+  );
+
+  const inZone = await zone.kumactl();
+  await inZone.apply(ZONE_SAMPLES);
+  const up = keysOf(ZONE_SAMPLES).filter(({ type }) => type !== "Secret");
+  await untilCopied({ from: zone.rest, to: global.rest, zone: "east" }, up);
+  const own = ["local-mesh-external-service", "local-universal-mesh-service"];
+  const generators = own.map((name) => ({ type: "HostnameGenerator", mesh: "", name }));
+  await untilCopied({ from: zone.rest, to: global.rest, zone: "east" }, generators);
+  const secret = { type: "Secret", mesh: "default", name: "zsec1" };
+  assert.equal(await global.rest.find(pathOf(secret)), null, "a zone's secrets stay there");
+
+  await kumactl.apply(GLOBAL_SAMPLES.replace("connectionTimeout: 5s", "connectionTimeout: 6s"));
+  await untilCopied({ from: global.rest, to: zone.rest }, down);
+  await kumactl.ok(["delete", "meshtimeout", "mt1"]);
+  await untilGone(zone.rest, [copyOf({ type: "MeshTimeout", mesh: "default", name: "mt1" })]);
+  await inZone.ok(["delete", "dataplane", "be-1"]);
+  const dataplane = { type: "Dataplane", mesh: "default", name: "be-1" };
+  await untilGone(global.rest, [copyOf(dataplane, "east")]);
+
+  const { zoneInsight } = await global.rest.get<{ zoneInsight: JsonObject }>(
+    "/zones/east/_overview",
+  );
+  const [subscription] = zoneInsight["subscriptions"] as JsonObject[];
+  assert.equal(JSON.parse(String(subscription!["config"])).mode, "zone");
+  assert.deepEqual(Object.keys(zoneInsight["kdsStreams"] as JsonObject).sort(), [
+    "clusters",
+    "configDump",
+    "globalToZone",
+    "stats",
+    "zoneToGlobal",
+  ]);
+  await until(
+    "the zone's own record of it",
+    async () => /east +Online/.test(await inZone.ok(["inspect", "zones"])) || "not yet",
+  );
+});
