@@ -42,6 +42,7 @@ import { everyKind } from "./kinds.ts";
 import { type Log, openLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { type LateEnvoyAdmin, lateEnvoyAdmin } from "./envoy_admin.ts";
+import { kumaConfig } from "./kuma_config.ts";
 import { type LatePort, latePort } from "./late_port.ts";
 import {
   dialGlobal,
@@ -250,19 +251,10 @@ function treeOf(parts: Parts): Tree {
         descriptors,
         version: KUMA_VERSION,
         instance: instanceId,
-        config: JSON.stringify(peerConfig(config)),
+        config: JSON.stringify(kumaConfig(config)),
       },
     }),
   });
-}
-
-/** What Kuma reads of a zone's configuration: kuma@v2.13.10:pkg/envoy/admin. */
-function peerConfig({ zone, global }: ControlPlaneConfig): JsonObject {
-  return {
-    mode: "zone",
-    store: { type: "memory" },
-    multizone: { zone: { name: zone, globalAddress: global } },
-  };
 }
 
 /** The hub's commands to the store. */
@@ -343,7 +335,7 @@ function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
       vipPort: config.vipPort,
       version: VERSION,
       newMesh: newMeshOf(config),
-      config: config as unknown as JsonObject,
+      config: { ...kumaConfig(config), ursa: config as unknown as JsonObject },
     },
     authentication: {
       localhostIsAdmin: config.localhostIsAdmin,
