@@ -1,7 +1,7 @@
-// Which proxies a MeshService stands for. kuma@v2.13.10:pkg/core/resources/apis/meshservice/match.go.
+// Services that are resources: the proxies that they stand for, and their ports. kuma@v2.13.10:pkg/core/resources/apis/{meshservice,meshexternalservice,meshmultizoneservice}.
 
 import { objectOf } from "./json.ts";
-import type { Resource } from "./resource.ts";
+import type { Json, JsonObject, Resource } from "./resource.ts";
 import { matchesTags, type Tags } from "./tags.ts";
 
 /** Any of the proxy's tag sets has to fit, or its name. */
@@ -14,4 +14,34 @@ export function selectsDataplane({ spec }: Resource, { name, spec: proxy }: Reso
   return owners.some((owner) =>
     matchesTags(objectOf(dataplaneTags) as Tags, objectOf(objectOf(owner)["tags"]) as Tags)
   );
+}
+
+export const SERVICE_KINDS = [
+  "MeshService",
+  "MeshExternalService",
+  "MeshMultiZoneService",
+] as const;
+
+export interface ServicePort {
+  /** Its own, or its number. */
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: string;
+}
+
+/** A MeshExternalService has one port: the one that it catches. */
+export function portsOf({ type, spec }: Resource): readonly ServicePort[] {
+  if (type === "MeshExternalService") {
+    const { port, protocol } = objectOf(spec["match"]);
+    return [portOf({ port: port ?? 0, appProtocol: protocol ?? "tcp" })];
+  }
+  return ((spec["ports"] ?? []) as readonly Json[]).map(objectOf).map(portOf);
+}
+
+function portOf({ name, port, appProtocol }: JsonObject): ServicePort {
+  return {
+    name: String(name || port),
+    port: Number(port),
+    protocol: String(appProtocol ?? "tcp"),
+  };
 }

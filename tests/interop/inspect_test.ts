@@ -68,7 +68,7 @@ async function ask(rest: Rest, path: string): Promise<readonly [number, Json]> {
   return [response.status, path.endsWith("/rules") ? inOrder(answer) : answer];
 }
 
-/** Kuma tells rules of different types in no order. */
+/** Kuma tells rules of different types in no order, and fields in another. */
 function inOrder(answer: Json): Json {
   const { items = [] } = answer as JsonObject;
   return (items as Json[]).map((item) => JSON.stringify(item)).sort();
@@ -80,6 +80,7 @@ function withoutTimes(value: Json): Json {
   return Object.fromEntries(
     Object.entries(value as JsonObject)
       .filter(([key]) => key !== "creationTime" && key !== "modificationTime")
+      .sort(([a], [b]) => a < b ? -1 : 1)
       .map(([key, inner]) => [key, withoutTimes(inner)]),
   );
 }

@@ -166,7 +166,9 @@ function destinationRules(
       confs: mergeItems(relevant),
       origin: relevant.map(({ policy, index }) => ({ policy, index })),
     };
-  }).sort((a, b) => compareText(a.resource.name, b.resource.name));
+  }).sort((a, b) =>
+    compareText(a.resource.name, b.resource.name) || compareText(a.section, b.section)
+  );
 }
 
 function compareItems(a: Item, b: Item): number {
