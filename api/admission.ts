@@ -11,14 +11,15 @@ import type {
   ResourceDescriptor,
   ResourceKey,
 } from "../core/resource.ts";
+import { unknownField } from "../core/shape.ts";
 import { ZONE_TAG } from "../core/tags.ts";
-import { under, type Violation } from "../core/violation.ts";
+import { type Note, under, type Violation } from "../core/violation.ts";
+import { readSpec } from "../proto/spec.ts";
 import { checkLabels, computedLabels } from "./labels.ts";
 import type { ControlPlane } from "./ports.ts";
-import { storedSpec, tidySpec } from "./spec_json.ts";
 
 export type Admission =
-  | { readonly ok: true; readonly draft: Draft; readonly unknown: readonly string[] }
+  | { readonly ok: true; readonly draft: Draft; readonly notes: readonly Note[] }
   | { readonly ok: false; readonly violations: readonly Violation[] }
   | { readonly ok: false; readonly error: string };
 
@@ -47,30 +48,41 @@ export function admit(
   },
 ): Admission {
   const { spec: written, others } = specOf(kind, body);
-  const { spec: tidied, unknown } = tidySpec(kind, written);
-  const { spec, violations: zoneViolations } = withZone(kind, tidied, control.zone);
+  const { known, notes, canonical } = readSpec(kind, written);
+  const { spec, violations: zoneViolations } = withZone(kind, known, control.zone);
   const violations = [
     ...checkIdentity(kind, key, body),
     ...(existing ? [] : checkName(kind, key, control)),
     ...checkLabels(kind, key, { labels: body["labels"], control }),
-    ...(kind.message === undefined ? under("spec", kind.validate(spec)) : kind.validate(spec)),
+    ...underSpec(kind, kind.validate(spec)),
     ...zoneViolations,
   ];
   if (violations.length > 0) return { ok: false, violations };
-  const canonical = storedSpec(kind, spec);
-  if (!canonical.ok) return canonical;
+  const stored = canonical(spec);
+  if (!stored.ok) return stored;
   const labels = computedLabels(kind, key, {
     labels: (body["labels"] ?? {}) as Labels,
-    spec: canonical.spec,
+    spec: stored.spec,
     control,
   });
-  const draft = { ...key, labels, spec: canonical.spec };
+  const draft = { ...key, labels, spec: stored.spec };
   return {
     ok: true,
     // Found out by control planes: what a user says of it is ignored, as it is by Kuma.
     draft: { ...draft, ...(existing?.status && { status: existing.status }) },
-    unknown: [...others, ...unknown],
+    notes: [
+      ...others.map((path) => ({ path, message: unknownField(path, ["spec"]) })),
+      ...notes,
+      ...underSpec(kind, kind.notes?.(spec) ?? []),
+    ],
   };
+}
+
+function underSpec(
+  { message }: ResourceDescriptor,
+  findings: readonly Violation[],
+): readonly Violation[] {
+  return message === undefined ? under("spec", findings) : findings;
 }
 
 /** The spec stands flat beside the meta fields, or under a key of its own where it is no message. */

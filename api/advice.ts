@@ -8,10 +8,6 @@ import type { ControlPlane, ResourceView } from "./ports.ts";
 /** kuma@v2.13.10: a mesh name that is no DNS label cannot be part of a host name. */
 const DNS_LABEL = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
 
-export function unknownFieldWarnings(paths: readonly string[]): readonly string[] {
-  return paths.map((path) => `${path}: no such field; it was ignored`);
-}
-
 export function withoutEffect({ name }: ResourceDescriptor): string {
   return `${name} has no effect yet: it is kept and passed on, but no proxy behaves differently`;
 }

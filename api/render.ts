@@ -1,6 +1,7 @@
 // How a resource looks over REST: meta fields and spec in one flat object.
 
 import { DISPLAY_NAME_LABEL, NAMESPACE_LABEL, ZONE_LABEL } from "../core/names.ts";
+import { withoutBytes } from "../proto/split.ts";
 import type { JsonObject, Resource, ResourceDescriptor } from "../core/resource.ts";
 
 export function renderResource(resource: Resource, kind: ResourceDescriptor): JsonObject {
@@ -14,7 +15,7 @@ export function renderResource(resource: Resource, kind: ResourceDescriptor): Js
 
 /** Flat beside the meta fields, or under a key of its own where it is no message. */
 function renderSpec({ spec, status }: Resource, { message }: ResourceDescriptor): JsonObject {
-  return message === undefined ? { spec, ...(status && { status }) } : spec;
+  return message === undefined ? { spec, ...(status && { status }) } : withoutBytes(spec);
 }
 
 /** A resource beside what is reported about it. Kuma leaves the KRI out here. */
@@ -28,8 +29,8 @@ export function renderOverview(
 ): JsonObject {
   return {
     ...renderMeta(resource, kind, `${kind.name}Overview`),
-    [fieldName(kind)]: resource.spec,
-    ...(insight && { [fieldName(insightKind)]: insight.spec }),
+    [fieldName(kind)]: withoutBytes(resource.spec),
+    ...(insight && { [fieldName(insightKind)]: withoutBytes(insight.spec) }),
   };
 }
 

@@ -1,15 +1,11 @@
 // Create, read, update, delete: the same for every kind.
 
+import { renderViolation } from "../core/violation.ts";
 import type { Draft, Resource, ResourceDescriptor, ResourceKey } from "../core/resource.ts";
 import { initialPoliciesOf } from "../core/initial_resources.ts";
 import { refuseKind } from "./access.ts";
 import { admit } from "./admission.ts";
-import {
-  meshWarnings,
-  permissionGoneWarnings,
-  unknownFieldWarnings,
-  withoutEffect,
-} from "./advice.ts";
+import { meshWarnings, permissionGoneWarnings, withoutEffect } from "./advice.ts";
 import { bodyFormat, parseBody } from "./body.ts";
 import { diff } from "./diff.ts";
 import {
@@ -168,13 +164,13 @@ function putItem(kind: ResourceDescriptor, key: ResourceKey, { request, view }: 
         : invalid(NOT_PROCESSED, admission.violations),
     );
   }
-  const { draft, unknown } = admission;
+  const { draft, notes } = admission;
   const fixed = existing ? checkImmutable(existing.labels, draft.labels) : [];
   if (fixed.length > 0) return answer(invalid("Could not update a resource", fixed));
   const stale = checkMatch(request, existing);
   if (stale) return answer(stale);
   const warnings = [
-    ...unknownFieldWarnings(unknown),
+    ...notes.map(renderViolation),
     ...(kind.withoutEffect ? [withoutEffect(kind)] : []),
     ...(kind.name === "Mesh" ? meshWarnings(key.name, draft.spec, view) : []),
   ];

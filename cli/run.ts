@@ -225,7 +225,7 @@ function treeOf(parts: Parts): Tree {
       admitInZone(zone),
     ),
     derive: deriveInZone({ zone, cidr: config.vipRange, graceMs: config.vipGraceMs }),
-    meshes: { zone, policies },
+    meshes: { zone, policies, kinds },
   };
   return zoneTree({
     hub,

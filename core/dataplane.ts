@@ -4,6 +4,7 @@ import { isUnspecified } from "./address.ts";
 import {
   bool,
   type Check,
+  checkedBy,
   type Fields,
   hostIp,
   integer,
@@ -20,15 +21,14 @@ import {
   optionalPort,
   port,
   positiveDuration,
+  refuse,
   type Report,
   serviceTags,
   show,
   text,
-  violationsOf,
 } from "./shape.ts";
 import type { JsonObject } from "./resource.ts";
 import { PROTOCOL_TAG, type Tags } from "./tags.ts";
-import type { Violation } from "./violation.ts";
 
 /** kuma.mesh.v1alpha1.Dataplane in JSON. */
 export interface DataplaneSpec {
@@ -132,7 +132,7 @@ const outbound = object({
   address: listenIp,
   port,
   tags: serviceTags,
-  backendRef: noEffect("there are no MeshServices", { evenEmpty: true }),
+  backendRef: refuse("there are no MeshServices", { evenEmpty: true }),
 }, {
   required: ["port"],
   also({ tags, backendRef }, path, report) {
@@ -230,6 +230,4 @@ const dataplane = object({
   probes: noEffect("there are no virtual probes"),
 }, { required: ["networking"] });
 
-export function validateDataplane(spec: unknown): readonly Violation[] {
-  return violationsOf(dataplane, spec);
-}
+export const dataplaneChecks = checkedBy(dataplane);

@@ -1,11 +1,11 @@
 // The kinds of resources, but for the policies that have an effect: each brings its own.
 
-import { validateDataplane } from "./dataplane.ts";
+import { dataplaneChecks } from "./dataplane.ts";
 import { validateInsight } from "./insights.ts";
-import { validateConfig, validateMesh, validateSecret } from "./mesh.ts";
+import { configChecks, meshChecks, secretChecks } from "./mesh.ts";
 import type { ResourceDescriptor } from "./resource.ts";
 import { STORED_KINDS } from "./stored_kinds.ts";
-import { validateZone, validateZoneIngress } from "./zone.ts";
+import { zoneChecks, zoneIngressChecks } from "./zone.ts";
 
 /** kuma@v2.13.10:pkg/core/resources/apis/{mesh,system}. */
 export const KINDS: readonly ResourceDescriptor[] = [
@@ -18,7 +18,7 @@ export const KINDS: readonly ResourceDescriptor[] = [
     message: "kuma.mesh.v1alpha1.Mesh",
     shortName: "m",
     keepsName: true,
-    validate: validateMesh,
+    ...meshChecks,
   },
   {
     name: "Dataplane",
@@ -28,7 +28,7 @@ export const KINDS: readonly ResourceDescriptor[] = [
     kds: "zone",
     message: "kuma.mesh.v1alpha1.Dataplane",
     shortName: "dp",
-    validate: validateDataplane,
+    ...dataplaneChecks,
   },
   {
     name: "DataplaneInsight",
@@ -48,7 +48,7 @@ export const KINDS: readonly ResourceDescriptor[] = [
     scope: "Global",
     kds: "local",
     message: "kuma.system.v1alpha1.Zone",
-    validate: validateZone,
+    ...zoneChecks,
   },
   {
     name: "ZoneInsight",
@@ -70,7 +70,7 @@ export const KINDS: readonly ResourceDescriptor[] = [
     kds: "across",
     message: "kuma.mesh.v1alpha1.ZoneIngress",
     shortName: "zi",
-    validate: validateZoneIngress,
+    ...zoneIngressChecks,
   },
   {
     name: "ZoneIngressInsight",
@@ -123,7 +123,7 @@ export const KINDS: readonly ResourceDescriptor[] = [
     message: "kuma.system.v1alpha1.Secret",
     adminOnly: true,
     keepsName: true,
-    validate: validateSecret,
+    ...secretChecks,
   },
   {
     name: "GlobalSecret",
@@ -135,7 +135,7 @@ export const KINDS: readonly ResourceDescriptor[] = [
     message: "kuma.system.v1alpha1.Secret",
     adminOnly: true,
     keepsName: true,
-    validate: validateSecret,
+    ...secretChecks,
   },
   {
     name: "Config",
@@ -146,7 +146,7 @@ export const KINDS: readonly ResourceDescriptor[] = [
     message: "kuma.system.v1alpha1.Config",
     internal: true,
     keepsName: true,
-    validate: validateConfig,
+    ...configChecks,
   },
   ...STORED_KINDS,
 ];

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { KindTable } from "./kind_table.ts";
 import { KINDS } from "./kinds.ts";
-import { renderViolations } from "./violation.ts";
+import { renderViolation, renderViolations } from "./violation.ts";
 
 const table = new KindTable(KINDS);
 
@@ -12,6 +12,17 @@ function validate(kind: string, spec: unknown): string {
 
 function accepts(kind: string, spec: unknown): void {
   assert.equal(validate(kind, spec), "");
+}
+
+/** Accepted, and each expected line is `path: beginning of the message`. */
+function notes(kind: string, spec: unknown, ...expected: readonly string[]): void {
+  accepts(kind, spec);
+  const found = (table.byName(kind)?.notes?.(spec) ?? []).map(renderViolation);
+  assert.deepEqual(
+    found.map((line, index) => line.slice(0, expected[index]?.length)),
+    expected,
+    found.join("\n"),
+  );
 }
 
 /** Each expected line is `path: beginning of the message`. */
@@ -123,8 +134,8 @@ Deno.test("a Mesh in the form in which peers write defaults out is accepted", ()
   });
 });
 
-Deno.test("what a Mesh could ask for and would not get is refused by name", () => {
-  refuses(
+Deno.test("what a Mesh could ask for and would not get is noted by name", () => {
+  notes(
     "Mesh",
     {
       mtls: {
@@ -133,7 +144,6 @@ Deno.test("what a Mesh could ask for and would not get is refused by name", () =
           {
             name: "corp",
             type: "builtin",
-            mode: "PERMISSIVE",
             dpCert: { requestTimeout: "10s" },
             rootChain: { requestTimeout: "10s" },
             conf: { caCert: { RSAbits: 2048 } },
@@ -143,21 +153,31 @@ Deno.test("what a Mesh could ask for and would not get is refused by name", () =
       tracing: { defaultBackend: "z1" },
       logging: { backends: [{ name: "f1" }] },
       metrics: { enabledBackend: "prom" },
-      constraints: { dataplaneProxy: { requirements: [{ tags: { a: "b" } }] } },
       routing: { zoneEgress: true, defaultForbidMeshExternalServiceAccess: true },
       meshServices: { mode: "Exclusive" },
     },
-    "mtls.backends[0].mode: must not be PERMISSIVE: it has no effect yet",
     "mtls.backends[0].dpCert.requestTimeout: has no effect yet",
     "mtls.backends[0].rootChain.requestTimeout: has no effect yet",
     "mtls.backends[0].conf.caCert.RSAbits: has no effect yet",
     "tracing: has no effect yet",
     "logging: has no effect yet",
     "metrics: has no effect yet",
-    "constraints: has no effect yet",
     "routing.zoneEgress: has no effect yet",
     "routing.defaultForbidMeshExternalServiceAccess: has no effect yet",
-    'meshServices.mode: must be Disabled: "Exclusive" has no effect yet',
+    "meshServices.mode: has no effect yet",
+  );
+});
+
+Deno.test("what would be dangerous to take without effect is refused", () => {
+  const backend = { name: "corp", type: "builtin", mode: "PERMISSIVE" };
+  refuses(
+    "Mesh",
+    {
+      mtls: { enabledBackend: "corp", backends: [backend] },
+      constraints: { dataplaneProxy: { requirements: [{ tags: { a: "b" } }] } },
+    },
+    "mtls.backends[0].mode: must not be PERMISSIVE: it has no effect yet",
+    "constraints: has no effect yet and must be left out",
   );
 });
 
@@ -203,13 +223,10 @@ Deno.test("lifetimes of certificates are checked", () => {
   refuses("Mesh", mesh("999ms"), `${path}: must be 1s or more`);
 });
 
-Deno.test("a misspelt field is refused with the one that was meant", () => {
-  refuses("Mesh", { mlts: {} }, "mlts: is no known field, did you mean mtls?");
-  refuses(
-    "Mesh",
-    { routing: { qqqqqqq: 1 } },
-    "routing.qqqqqqq: is no known field, known are localityAwareLoadBalancing, zoneEgress",
-  );
+Deno.test("an unknown field is noted, with the one that was meant", () => {
+  const note = "no such field is known here: it is kept, and has no effect";
+  notes("Mesh", { mlts: {} }, `mlts: ${note}; did you mean mtls?`);
+  notes("Mesh", { routing: { qqqqqqq: 1 } }, `routing.qqqqqqq: ${note}`);
   refuses("Mesh", [], ": must be an object, is a list");
 });
 
@@ -298,7 +315,7 @@ Deno.test("every mistake in a Dataplane is named at once", () => {
   );
 });
 
-Deno.test("what a Dataplane could ask for and would not get is refused by name", () => {
+Deno.test("what a Dataplane could ask for and would not get is noted or refused by name", () => {
   refuses(
     "Dataplane",
     {
@@ -306,6 +323,17 @@ Deno.test("what a Dataplane could ask for and would not get is refused by name",
         address: "127.0.0.2",
         gateway: { type: "BUILTIN", tags: { "kuma.io/service": "edge" } },
         outbound: [{ port: 1, backendRef: { kind: "MeshService", name: "x", port: 1 } }],
+      },
+    },
+    "networking.gateway.type: must not be BUILTIN: there are no builtin gateways yet",
+    "networking.outbound[0].backendRef: has no effect yet",
+  );
+  notes(
+    "Dataplane",
+    {
+      networking: {
+        address: "127.0.0.2",
+        inbound: [INBOUND],
         transparentProxying: {
           directAccessServices: ["*"],
           reachableBackends: { refs: [{ kind: "MeshService", name: "x" }] },
@@ -314,8 +342,6 @@ Deno.test("what a Dataplane could ask for and would not get is refused by name",
       metrics: { type: "prometheus" },
       probes: { port: 9000 },
     },
-    "networking.gateway.type: must not be BUILTIN: there are no builtin gateways yet",
-    "networking.outbound[0].backendRef: has no effect yet",
     "networking.transparentProxying.directAccessServices: has no effect yet",
     "networking.transparentProxying.reachableBackends: has no effect yet",
     "metrics: has no effect yet",

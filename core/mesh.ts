@@ -5,6 +5,7 @@ import { isResourceName } from "./names.ts";
 import {
   bool,
   type Check,
+  checkedBy,
   type Fields,
   isObject,
   list,
@@ -12,14 +13,15 @@ import {
   nonEmptyText,
   object,
   oneOf,
+  refuse,
   type Report,
   show,
   text,
   violationsOf,
 } from "./shape.ts";
-import type { Violation } from "./violation.ts";
+import { renderViolation } from "./violation.ts";
 
-/** kuma.mesh.v1alpha1.Mesh in JSON. Only what has an effect here is accepted (see validateMesh). */
+/** kuma.mesh.v1alpha1.Mesh in JSON: what has an effect here. */
 export interface MeshSpec {
   readonly mtls?: {
     readonly enabledBackend?: string;
@@ -67,10 +69,28 @@ export interface ConfigSpec {
   readonly config?: string;
 }
 
-/** The backend that signs now, or undefined when the mesh has no mutual TLS. */
+/**
+ * The backend that signs now, or undefined when the mesh has no mutual TLS. One that is enabled and
+ * not there comes from a peer: it must not look as if nothing were enabled.
+ */
 export function enabledBackend(spec: MeshSpec): CaBackend | undefined {
   const name = spec.mtls?.enabledBackend;
-  return name ? spec.mtls?.backends?.find((backend) => backend.name === name) : undefined;
+  if (!name) return undefined;
+  return spec.mtls?.backends?.find((backend) => backend.name === name) ?? { name, type: "" };
+}
+
+/**
+ * Why a backend cannot sign, in a sentence; null when it can. Those of other control planes may be of
+ * types that are not known here. A mode other than STRICT is no reason: it is STRICT all the same.
+ */
+export function whyNoCa(backend: CaBackend): string | null {
+  if (backend.type === "") return `CA backend "${backend.name}" is enabled and not there`;
+  const violations = violationsOf(caBackend, backend).filter(({ path }) => path !== "mode");
+  return violations.length === 0
+    ? null
+    : `CA backend "${backend.name}" cannot be used here: ${
+      violations.map(renderViolation).join("; ")
+    }`;
 }
 
 /** Where a backend's certificate and key are. */
@@ -124,7 +144,7 @@ const dataSource = object({
   secret: nonEmptyText,
   inline: nonEmptyText,
   inlineString: nonEmptyText,
-  file: noEffect("a control plane reads no files of others; use a secret"),
+  file: refuse("a control plane reads no files of others; use a secret"),
 }, {
   also(source, path, report) {
     const given = ["secret", "inline", "inlineString"].filter((one) => source[one] !== undefined);
@@ -204,25 +224,17 @@ const mesh = object({
     zoneEgress: noEffect("there are no zone egresses"),
     defaultForbidMeshExternalServiceAccess: noEffect("there are no external services"),
   }),
-  constraints: noEffect("every dataplane may join"),
+  constraints: refuse("every dataplane may join"),
   skipCreatingInitialPolicies: list(nonEmptyText),
   meshServices: object({
     mode(value, path, report) {
-      if (value !== "Disabled" && value !== 0) {
-        report(path, `must be Disabled: ${show(value)} has no effect yet`);
-      }
+      oneOf(["Disabled", "Everywhere", "ReachableBackends", "Exclusive"])(value, path, report);
+      noEffect("services are known by their tags")(value === "Disabled" ? "" : value, path, report);
     },
   }),
 });
 
-export function validateMesh(spec: unknown): readonly Violation[] {
-  return violationsOf(mesh, spec);
-}
-
-/** Of Secret and of GlobalSecret. */
-export function validateSecret(spec: unknown): readonly Violation[] {
-  return violationsOf(secret, spec);
-}
+export const meshChecks = checkedBy(mesh);
 
 const secret = object({
   data(value, path, report) {
@@ -233,6 +245,7 @@ const secret = object({
 
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
-export function validateConfig(spec: unknown): readonly Violation[] {
-  return violationsOf(object({ config: text }), spec);
-}
+/** Of Secret and of GlobalSecret. */
+export const secretChecks = checkedBy(secret);
+
+export const configChecks = checkedBy(object({ config: text }));

@@ -1,6 +1,6 @@
 // What every mesh resource is made of, and what is known about a kind of resource.
 
-import type { Violation } from "./violation.ts";
+import type { Note, Violation } from "./violation.ts";
 
 /** JSON as it travels over REST, in the proto3 JSON mapping (lowerCamelCase). */
 export type Json = string | number | boolean | null | readonly Json[] | JsonObject;
@@ -103,6 +103,8 @@ export interface ResourceDescriptor {
   readonly keepsName?: boolean;
   /** All violations of the spec at once, each with its path. Never throws, whatever the input. */
   readonly validate: (spec: unknown) => readonly Violation[];
+  /** What of the spec has no effect, or is unknown here; never throws either. */
+  readonly notes?: (spec: unknown) => readonly Note[];
 }
 
 /** Text form of a key, unique over all kinds: usable as a Map key and readable in logs. */

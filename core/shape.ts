@@ -4,9 +4,15 @@ import { isIp, isUnspecified } from "./address.ts";
 import { VIOLATIONS_MAX } from "./limits.ts";
 import { nearest } from "./nearest.ts";
 import { SERVICE_TAG } from "./tags.ts";
-import type { Violation } from "./violation.ts";
+import type { Note, Violation } from "./violation.ts";
+import type { ResourceDescriptor } from "./resource.ts";
 
-export type Report = (path: string, message: string) => void;
+/** Called with what is wrong. */
+export interface Report {
+  (path: string, message: string): void;
+  /** What is accepted, and yet worth a word. */
+  readonly note: (path: string, message: string) => void;
+}
 
 /** Looks at a value that is there. */
 export type Check = (value: unknown, path: string, report: Report) => void;
@@ -15,11 +21,25 @@ export type Fields = Readonly<Record<string, unknown>>;
 
 /** All violations at once, up to a bound: nobody reads the ten-thousandth. */
 export function violationsOf(check: Check, value: unknown): readonly Violation[] {
+  return findingsOf(check, value).violations;
+}
+
+/** What a descriptor says of its specs, by one check. */
+export function checkedBy(check: Check): Pick<ResourceDescriptor, "validate" | "notes"> {
+  return {
+    validate: (spec) => findingsOf(check, spec).violations,
+    notes: (spec) => findingsOf(check, spec).notes,
+  };
+}
+
+function findingsOf(check: Check, value: unknown) {
   const violations: Violation[] = [];
-  check(value, "", (path, message) => {
-    if (violations.length < VIOLATIONS_MAX) violations.push({ path, message });
-  });
-  return violations;
+  const notes: Note[] = [];
+  const addTo = (findings: Violation[]) => (path: string, message: string) => {
+    if (findings.length < VIOLATIONS_MAX) findings.push({ path, message });
+  };
+  check(value, "", Object.assign(addTo(violations), { note: addTo(notes) }));
+  return { violations, notes };
 }
 
 export function isObject(value: unknown): value is Fields {
@@ -54,7 +74,10 @@ export interface Shape {
   readonly also?: (fields: Fields, path: string, report: Report) => void;
 }
 
-/** An object of these fields and no others; names may be in lowerCamelCase or snake_case. */
+/**
+ * An object of these fields; names may be in lowerCamelCase or snake_case. Others may come from a
+ * peer that knows more, and so are no violation.
+ */
 export function object(
   checks: Readonly<Record<string, Check>>,
   { required = [], also }: Shape = {},
@@ -66,7 +89,7 @@ export function object(
     for (const [written, inner] of Object.entries(value)) {
       const name = camelCase(written);
       const check = known.get(name);
-      if (!check) report(join(path, written), unknownField(written, known.keys()));
+      if (!check) report.note(join(path, written), unknownField(written, known.keys()));
       else if (!isAbsent(inner)) {
         fields[name] = inner;
         check(inner, join(path, written), report);
@@ -83,11 +106,11 @@ function camelCase(name: string): string {
   return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
 
-function unknownField(name: string, known: Iterable<string>): string {
-  const names = [...known];
-  const near = nearest(name, names);
-  if (near !== undefined) return `is no known field, did you mean ${near}?`;
-  return `is no known field, known are ${names.join(", ")}`;
+/** What is said of a field that nobody here reads. */
+export function unknownField(name: string, known: Iterable<string>): string {
+  const near = nearest(name, known);
+  const what = "no such field is known here: it is kept, and has no effect";
+  return near === undefined ? what : `${what}; did you mean ${near}?`;
 }
 
 export function list(check: Check): Check {
@@ -99,9 +122,19 @@ export function list(check: Check): Check {
 
 /**
  * What users may write, and the protocol carries, but nothing here acts on yet. Where being there
- * says something, `evenEmpty` refuses it also without content.
+ * says something, `evenEmpty` notes it also without content.
  */
 export function noEffect(why: string, { evenEmpty = false } = {}): Check {
+  return (value, path, report) => {
+    if (evenEmpty || !isEmpty(value)) report.note(path, `has no effect yet: ${why}`);
+  };
+}
+
+/**
+ * What nothing here acts on yet, and what its writer relies on: to take it and do nothing would be
+ * dangerous (docs/adr/0009). `evenEmpty` as with `noEffect`.
+ */
+export function refuse(why: string, { evenEmpty = false } = {}): Check {
   return (value, path, report) => {
     if (evenEmpty || !isEmpty(value)) {
       report(path, `has no effect yet and must be left out: ${why}`);

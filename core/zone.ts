@@ -3,6 +3,7 @@
 import { isUnspecified } from "./address.ts";
 import {
   bool,
+  checkedBy,
   hostIp,
   integer,
   integerOf,
@@ -16,10 +17,8 @@ import {
   port,
   serviceTags,
   text,
-  violationsOf,
 } from "./shape.ts";
 import type { Tags } from "./tags.ts";
-import type { Violation } from "./violation.ts";
 
 /** kuma.system.v1alpha1.Zone in JSON. */
 export interface ZoneSpec {
@@ -52,11 +51,7 @@ export function isEnabled(zone: ZoneSpec): boolean {
   return zone.enabled ?? true;
 }
 
-const zone = object({ enabled: bool });
-
-export function validateZone(spec: unknown): readonly Violation[] {
-  return violationsOf(zone, spec);
-}
+export const zoneChecks = checkedBy(object({ enabled: bool }));
 
 const availableService = object({
   tags: serviceTags,
@@ -100,6 +95,4 @@ const zoneIngress = object({
   availableServices: list(availableService),
 }, { required: ["networking"] });
 
-export function validateZoneIngress(spec: unknown): readonly Violation[] {
-  return violationsOf(zoneIngress, spec);
-}
+export const zoneIngressChecks = checkedBy(zoneIngress);

@@ -8,6 +8,7 @@ import {
   lifetimeMs,
   type MeshSpec,
   type SecretSpec,
+  whyNoCa,
 } from "../core/mesh.ts";
 import { compareText, type Draft, type Resource } from "../core/resource.ts";
 import { SERVICE_TAG, type Tags } from "../core/tags.ts";
@@ -93,6 +94,8 @@ export function caStates(mesh: Resource<MeshSpec>, secrets: Secrets): readonly C
 }
 
 function caState(mesh: Resource<MeshSpec>, backend: CaBackend, secrets: Secrets): CaState {
+  const reason = whyNoCa(backend);
+  if (reason !== null) return { state: "broken", backend, reason };
   const sources = caSources(mesh.name, backend);
   const cert = half(mesh, sources.cert, secrets);
   const key = half(mesh, sources.key, secrets);
@@ -195,6 +198,8 @@ function waitingReason(
   mayCreate: boolean,
 ): string {
   if (wanted?.state === "broken") return wanted.reason;
+  const unknown = whyNoCa(enabled);
+  if (unknown !== null) return unknown;
   const { secret = "" } = caSources(mesh, enabled).cert;
   return mayCreate
     ? `the CA "${enabled.name}" of mesh "${mesh}" is being made`

@@ -175,3 +175,16 @@ Deno.test("signerOf() says why nobody signs", () => {
   half.delete("default.ca-builtin-key-ca-1");
   assert.match(choose(twoBackends("ca-1"), half), /key-ca-1" of mesh "default" is missing/);
 });
+
+Deno.test("a backend that only a peer could have accepted signs nothing, and says why", () => {
+  const enabled = (backend: object) =>
+    mesh({ mtls: { enabledBackend: "ca-1", backends: [backend] } } as MeshSpec);
+  const why = (backend: object) => choose(enabled(backend), secretsOf("ca-1"));
+  assert.match(why({ name: "ca-1", type: "vault" }), /"ca-1" cannot be used here: type: must be/);
+  assert.match(why({ name: "other", type: "builtin" }), /"ca-1" is enabled and not there/);
+  assert.match(why({}), /"ca-1" is enabled and not there/);
+  const conf = { cert: { inlineString: 5 }, key: null };
+  assert.match(why({ name: "ca-1", type: "provided", conf }), /conf\.cert\.inlineString: must be/);
+  assert.match(why({ name: "ca-1", type: "builtin", conf: { caCert: "x" } }), /conf\.caCert: /);
+  assert.equal(why({ name: "ca-1", type: "builtin", mode: "PERMISSIVE" }), "ca-1");
+});

@@ -306,14 +306,16 @@ function localWireName(rules: Rules, text: string): string {
   return wireName({ mesh, name: rules.localName(name) });
 }
 
+/**
+ * What the spec says is not judged: the sender accepted it, may know more than we do, and passes it
+ * to others too. Whether it can have an effect is for those who read it (core/usable.ts).
+ */
 function refusalOf(draft: Draft, descriptor: ResourceDescriptor): string | null {
   if (!isNameBetweenPeers(draft.name)) return "has an illegal name";
   if ((draft.mesh === "") !== (descriptor.scope === "Global")) {
     return descriptor.scope === "Global" ? "has a mesh, but is global" : "has no mesh";
   }
-  if (draft.mesh !== "" && !isNameBetweenPeers(draft.mesh)) return "has an illegal mesh name";
-  const violations = descriptor.validate(draft.spec);
-  return violations.length > 0 ? renderInline(violations) : null;
+  return draft.mesh === "" || isNameBetweenPeers(draft.mesh) ? null : "has an illegal mesh name";
 }
 
 /**

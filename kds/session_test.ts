@@ -376,6 +376,17 @@ Deno.test("a zone's own Secret of the same name wins; the others are stored, it 
   assert.ok(zone.image.get("Secret")!.has("s-2.default"));
 });
 
+Deno.test("what a peer accepted is taken as it is, fields that are unknown here included", () => {
+  const global = globalHalf();
+  const zone = zoneHalf();
+  const backends = [{ name: "hsm", type: "vault", mode: "PERMISSIVE", $unknown: "wD4A" }];
+  const spec = { mtls: { enabledBackend: "gone", backends } };
+  global.change("mesh-1", spec);
+  global.request(ask("Mesh"));
+  assert.equal(zone.take(global.responses()[0]!)?.error, undefined);
+  assert.deepEqual(zone.image.get("Mesh")!.get("mesh-1.")!.spec, spec);
+});
+
 Deno.test("one resource that the store refuses is named; the others are written", () => {
   const zone = zoneHalf();
   const global = globalHalf();

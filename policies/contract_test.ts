@@ -68,8 +68,8 @@ for (const { resource, apply } of POLICIES) {
       for (const key of Object.keys(spec)) {
         const { [key]: _, ...without } = spec;
         assert.ok(resource.validate(without).some(({ path }) => path === key), key);
-        const paths = resource.validate({ ...spec, [`${key}x`]: 1 }).map(({ path }) => path);
-        assert.deepEqual(paths, [`${key}x`]);
+        // A peer may know fields that we do not.
+        assert.deepEqual(resource.validate({ ...spec, [`${key}x`]: 1 }), []);
       }
     }
   });

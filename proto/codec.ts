@@ -26,8 +26,16 @@ export interface Codec {
 
 export interface ReadAt {
   readonly snake: boolean;
+  /** Whether unknown fields are kept, under UNKNOWN; else they are skipped. */
+  readonly keep: boolean;
   readonly depth: number;
 }
+
+/**
+ * Where a message keeps the bytes of its unknown fields, in base64: no field of protobuf can have
+ * this name.
+ */
+export const UNKNOWN = "$unknown";
 
 type Output = Record<string, Json>;
 
@@ -53,6 +61,8 @@ function codec(fullName: string): Codec {
 interface Field {
   readonly row: FieldRow;
   write(writer: Writer, json: unknown, depth: number): void;
+  /** Whether the field can be read from this wire type; what cannot is an unknown field. */
+  takes(wireType: number): boolean;
   read(reader: Reader, wireType: number, name: string, out: Output, at: ReadAt): void;
   /** Other members of its oneof: the last one on the wire wins. */
   readonly rivals: readonly FieldRow[];
@@ -76,7 +86,10 @@ function messageCodec(fullName: string): Codec {
     for (const key in object) {
       // A protobuf null says nothing, except where the field is a google.protobuf.Value.
       const position = positions.get(key);
-      if (position === undefined) throw within(key, malformed("is an unknown field"));
+      if (position === undefined) {
+        if (key === UNKNOWN) continue;
+        throw within(key, malformed("is an unknown field"));
+      }
       if (object[key] === undefined || (object[key] === null && !takesNull(rows[position]))) {
         continue;
       }
@@ -95,19 +108,31 @@ function messageCodec(fullName: string): Codec {
         throw within(name, error);
       }
     }
+    const unknown = object[UNKNOWN];
+    if (unknown !== undefined) writer.raw(BYTES.parse(unknown));
   }
 
-  function read(reader: Reader, end: number, { snake, depth }: ReadAt): Json {
+  function read(reader: Reader, end: number, at: ReadAt): Json {
+    const { snake, keep, depth } = at;
     if (depth > MESSAGE_DEPTH_MAX) throw malformed("is nested too deeply");
     const out: Output = {};
-    const inner = { snake, depth: depth + 1 };
+    const inner = { ...at, depth: depth + 1 };
+    const unknown: Uint8Array[] = [];
     while (reader.pos < end) {
+      const start = reader.pos;
       const tag = reader.uint32();
-      const field = byNumber.get(tag >>> 3);
-      if (!field) {
+      if (!readField(tag)) {
         reader.skipType(tag & 7, depth);
-        continue;
+        if (keep) unknown.push(reader.buf.subarray(start, reader.pos));
       }
+    }
+    if (reader.pos !== end) throw malformed("ends inside a field");
+    if (unknown.length > 0) out[UNKNOWN] = joined(unknown).toBase64();
+    return out;
+
+    function readField(tag: number): boolean {
+      const field = byNumber.get(tag >>> 3);
+      if (!field?.takes(tag & 7)) return false;
       const { row, rivals } = field;
       for (const rival of rivals) delete out[snake ? rival.name : rival.json];
       const name = snake ? row.name : row.json;
@@ -116,12 +141,21 @@ function messageCodec(fullName: string): Codec {
       } catch (error) {
         throw within(name, error);
       }
+      return true;
     }
-    if (reader.pos !== end) throw malformed("ends inside a field");
-    return out;
   }
 
   return { write, read };
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 function takesNull(row: FieldRow | undefined): boolean {
@@ -167,7 +201,9 @@ function scalar(type: string): Scalar<never> {
   return found;
 }
 
-type FieldCode = Pick<Field, "write" | "read">;
+type FieldCode = Pick<Field, "write" | "takes" | "read">;
+
+const isDelimited = (wireType: number): boolean => wireType === 2;
 
 function scalarField(row: FieldRow, type: Scalar<never>): FieldCode {
   switch (row.presence) {
@@ -191,8 +227,8 @@ function scalarField(row: FieldRow, type: Scalar<never>): FieldCode {
           writer.uint32(row.number << 3 | type.wireType);
           type.write(writer, value);
         },
-        read(reader, wireType, name, out, at) {
-          if (wireType !== type.wireType) return reader.skipType(wireType, at.depth), undefined;
+        takes: (wireType) => wireType === type.wireType,
+        read(reader, _wireType, name, out) {
           const value = type.read(reader);
           if (row.presence === "explicit" || value !== type.zero) put(out, name, value);
           else delete out[name];
@@ -209,8 +245,8 @@ function textList(row: FieldRow, type: Scalar<never>): FieldCode {
         type.write(writer, type.parse(item));
       });
     },
-    read(reader, wireType, name, out, at) {
-      if (wireType !== 2) return reader.skipType(wireType, at.depth), undefined;
+    takes: isDelimited,
+    read(reader, _wireType, name, out) {
       listAt(out, name).push(type.read(reader));
     },
   };
@@ -225,9 +261,9 @@ function packedList(row: FieldRow, type: Scalar<never>): FieldCode {
       writer.ldelim();
     },
     // Receivers must take both forms.
-    read(reader, wireType, name, out, at) {
+    takes: (wireType) => wireType === type.wireType || isDelimited(wireType),
+    read(reader, wireType, name, out) {
       if (wireType === type.wireType) return listAt(out, name).push(type.read(reader)), undefined;
-      if (wireType !== 2) return reader.skipType(wireType, at.depth), undefined;
       const end = endOf(reader);
       while (reader.pos < end) listAt(out, name).push(type.read(reader));
       if (reader.pos !== end) throw malformed("ends inside a number");
@@ -256,16 +292,16 @@ function messageField(row: FieldRow): FieldCode {
       return {
         write: (writer, json, depth) =>
           eachItem(json, (item) => write(writer, row.number, item, depth)),
-        read(reader, wireType, name, out, at) {
-          if (wireType !== 2) return reader.skipType(wireType, at.depth), undefined;
+        takes: isDelimited,
+        read(reader, _wireType, name, out, at) {
           listAt(out, name).push(type().read(reader, endOf(reader), at));
         },
       };
     default:
       return {
         write: (writer, json, depth) => write(writer, row.number, json, depth),
-        read(reader, wireType, name, out, at) {
-          if (wireType !== 2) return reader.skipType(wireType, at.depth), undefined;
+        takes: isDelimited,
+        read(reader, _wireType, name, out, at) {
           put(out, name, type().read(reader, endOf(reader), at));
         },
       };
@@ -297,8 +333,8 @@ function mapField(row: FieldRow, value: MapValue): FieldCode {
         }
       }
     },
-    read(reader, wireType, name, out, at) {
-      if (wireType !== 2) return reader.skipType(wireType, at.depth), undefined;
+    takes: isDelimited,
+    read(reader, _wireType, name, out, at) {
       const end = endOf(reader);
       let entryKey = key.zero;
       let entryValue: Json | undefined;
@@ -381,7 +417,7 @@ function wrapperCodec(type: string): Codec {
     read(reader, end, at) {
       const out: Output = {};
       readFields(reader, end, at, (number, wireType) => {
-        if (number !== 1) return false;
+        if (number !== 1 || !field.takes(wireType)) return false;
         field.read(reader, wireType, "value", out, at);
         return true;
       });
@@ -497,11 +533,11 @@ function soleField(field: FieldCode, empty: () => Json): Codec {
     write(writer, json, depth) {
       field.write(writer, json, depth + 1);
     },
-    read(reader, end, { snake, depth }) {
+    read(reader, end, at) {
       const out: Output = {};
-      readFields(reader, end, { snake, depth }, (number, wireType) => {
-        if (number !== 1) return false;
-        field.read(reader, wireType, "value", out, { snake, depth: depth + 1 });
+      readFields(reader, end, at, (number, wireType) => {
+        if (number !== 1 || !field.takes(wireType)) return false;
+        field.read(reader, wireType, "value", out, { ...at, depth: at.depth + 1 });
         return true;
       });
       return out["value"] ?? empty();
@@ -546,7 +582,7 @@ function anyCodec(): Codec {
     if (!type) {
       return url === "" && bytes.length === 0 ? {} : { "@type": url, value: bytes.toBase64() };
     }
-    const inner = { snake: at.snake, depth: at.depth + 1 };
+    const inner = { ...at, depth: at.depth + 1 };
     const value = type.read(new protobuf.Reader(bytes), bytes.length, inner);
     return type.special ? { "@type": url, value } : { "@type": url, ...value as Output };
   }

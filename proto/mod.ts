@@ -2,13 +2,15 @@
 //
 // Resources live as proto3 JSON in the whole of Ursa and become bytes only at its edges, here.
 // Equal JSON gives equal bytes: fields by number, map entries by key. Decoding leaves default
-// values out, skips unknown fields, and never trusts a length or a depth. Both throw a TypeError
-// whose message begins with the path of what is wrong.
+// values out, skips unknown fields unless told to keep them, and never trusts a length or a depth.
+// Both throw a TypeError whose message begins with the path of what is wrong.
 
 import protobuf from "protobufjs/light.js";
 import type { JsonObject } from "../core/resource.ts";
 import { enumOf, type FieldRow, fieldsOf, hasMessage } from "./bundle.ts";
 import { type Codec, codecOf, writeAny } from "./codec.ts";
+
+export { UNKNOWN } from "./codec.ts";
 
 /**
  * proto3 JSON → bytes. On top of the standard mapping, durations may be written as Go does
@@ -20,16 +22,19 @@ export function encode(fullName: string, json: unknown): Uint8Array {
   return bytesOf(writer);
 }
 
-/** bytes → proto3 JSON; `snake` gives field names as in the .proto files, as Envoy's dumps do. */
+/**
+ * bytes → proto3 JSON; `snake` gives field names as in the .proto files, as Envoy's dumps do, and
+ * `keep` the unknown fields of each message, under UNKNOWN, from where `encode` writes them again.
+ */
 export function decode(
   fullName: string,
   bytes: Uint8Array,
-  { snake = false }: { readonly snake?: boolean } = {},
+  { snake = false, keep = false }: { readonly snake?: boolean; readonly keep?: boolean } = {},
 ): JsonObject {
   // A plain view: protobufjs reads a Node Buffer through another, slower class.
   const view = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   try {
-    const at = { snake, depth: 0 };
+    const at = { snake, keep, depth: 0 };
     return codecFor(fullName).read(new protobuf.Reader(view), view.length, at) as JsonObject;
   } catch (error) {
     // The reader's own word for a message that ends too early.

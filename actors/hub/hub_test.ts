@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { KindTable } from "../../core/kind_table.ts";
+import { KINDS } from "../../core/kinds.ts";
 import { type Draft, keyText, type ResourceKey } from "../../core/resource.ts";
 import { Batch, StoreImage } from "../../store/image.ts";
 import type { Op } from "../../store/store.ts";
@@ -74,7 +76,7 @@ class World {
           types: ["Mesh", "Dataplane", "Config"],
           admit: (draft) => draft,
           derive: () => null,
-          meshes: { zone: "east", policies: [] },
+          meshes: { zone: "east", policies: [], kinds: new KindTable(KINDS) },
           receipts: null,
           ...args,
         }),

@@ -5,7 +5,8 @@ import type { ConfigSpec } from "../../core/mesh.ts";
 import type { Draft, JsonObject, Resource } from "../../core/resource.ts";
 import { type Tags, ZONE_TAG } from "../../core/tags.ts";
 import type { Violation } from "../../core/violation.ts";
-import type { ZoneIngressSpec } from "../../core/zone.ts";
+import { whyUnusable } from "../../core/usable.ts";
+import { zoneIngressChecks, type ZoneIngressSpec } from "../../core/zone.ts";
 import { allocateVips, servicesByMesh } from "../../dns/vips.ts";
 import type { Op } from "../../store/store.ts";
 import type { Admission, Admit, Overlay } from "./batch.ts";
@@ -77,7 +78,7 @@ export function deriveInZone(
     const { ops, nextReleaseAtMs, exhausted } = allocateVips({
       services: servicesByMesh(
         overlay.list("Dataplane") as unknown as Resource<DataplaneSpec>[],
-        overlay.list("ZoneIngress") as unknown as Resource<ZoneIngressSpec>[],
+        usableIngresses(overlay),
         zone,
       ),
       configs: overlay.list("Config") as unknown as Resource<ConfigSpec>[],
@@ -94,6 +95,12 @@ export function deriveInZone(
       problems,
     };
   };
+}
+
+/** Those of other zones are what their zones made them. */
+function usableIngresses(overlay: Overlay): readonly Resource<ZoneIngressSpec>[] {
+  const all = overlay.list("ZoneIngress") as unknown as Resource<ZoneIngressSpec>[];
+  return all.filter((ingress) => whyUnusable(ingress, zoneIngressChecks).length === 0);
 }
 
 /** The actor of a mesh offers its services at the zone's ingresses, and cannot take them back when it ends. */

@@ -5,6 +5,8 @@ import type { ConfigSpec, MeshSpec } from "../../core/mesh.ts";
 import type { DataplaneSpec } from "../../core/dataplane.ts";
 import type { MeshView, ViewKey } from "../../core/mesh_view.ts";
 import { keyText, type Resource, type ResourceKey } from "../../core/resource.ts";
+import { whyUnusable } from "../../core/usable.ts";
+import { renderViolation } from "../../core/violation.ts";
 import type { AvailableService, ZoneIngressSpec } from "../../core/zone.ts";
 import { vipConfigName, vipsOf } from "../../dns/vips.ts";
 import {
@@ -19,6 +21,7 @@ import { RECEIPTS, type ReceiptsMsg } from "../receipts/messages.ts";
 import {
   type Actor,
   type Context,
+  count,
   type Effect,
   isAt,
   log,
@@ -125,18 +128,15 @@ export const mesh: Actor<State, MeshMsg, MeshArgs> = {
 function changed(state: State, msg: ResourcesChanged, at: Context): Turn<State> {
   const { mesh: name } = state.args;
   const relevant = msg.changes.filter(({ key }) => concerns(name, key));
-  for (const { key, resource } of relevant) {
-    if (resource) state.resources.set(keyText(key), resource);
-    else state.resources.delete(keyText(key));
-  }
+  const said = relevant.flatMap(({ key, resource }) => take(state, key, resource));
   const input = inputOf(state, msg.revision);
-  if (!input) return [state, [announce(state, msg.revision, [], at)]];
+  if (!input) return [state, [...said, announce(state, msg.revision, [], at)]];
   if (!state.view) {
     const next = { ...state, view: buildMeshView(input) };
     const all = [...next.subscribers.keys()];
     return offer(
       next,
-      [announce(next, msg.revision, all, at), ...all.map((to) => tell(next, to))],
+      [...said, announce(next, msg.revision, all, at), ...all.map((to) => tell(next, to))],
       at,
     );
   }
@@ -145,10 +145,37 @@ function changed(state: State, msg: ResourcesChanged, at: Context): Turn<State> 
   state.changedParts.add(touched, view.revision);
   const concerned = readersOf(next, touched);
   return offer(next, [
+    ...said,
     announce(next, msg.revision, concerned, at),
     ...concerned.map((to) => tell(next, to)),
   ], at);
 }
+
+/**
+ * What a peer accepted and this zone cannot use stays out of the view. A Mesh never does, since its
+ * proxies would lose mutual TLS with it: what it asks for in vain is left undone, on the safe side.
+ */
+function take(state: State, key: ResourceKey, resource: Resource | null): readonly Effect[] {
+  const kind = state.args.kinds.byName(key.type);
+  const reasons = resource && kind ? whyUnusable(resource, kind) : [];
+  if (resource && (reasons.length === 0 || key.type === "Mesh")) {
+    state.resources.set(keyText(key), resource);
+  } else state.resources.delete(keyText(key));
+  return reasons.length === 0 ? [] : [
+    log("warn", UNUSABLE[key.type] ?? "a resource of a peer has no effect here", {
+      resource: keyText(key),
+      reason: reasons.map(renderViolation).join("; ").slice(0, REASON_CHARS_MAX),
+    }),
+    count("ursa_unusable_resources_total", { type: key.type }),
+  ];
+}
+
+const REASON_CHARS_MAX = 1_000;
+
+const UNUSABLE: Readonly<Record<string, string>> = {
+  Mesh: "a mesh asks for what is not done here; mutual TLS, where it is on, stays strict",
+  TrafficPermission: "a permission of a peer permits nothing here",
+};
 
 /** The hub sends all global-scoped resources of the types; not every Mesh and Config is this one's. */
 function concerns(mesh: string, { type, name }: ResourceKey): boolean {

@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
+import { everyKind } from "../../cli/kinds.ts";
+import type { MeshView } from "../../core/mesh_view.ts";
 import { keyText, type Resource } from "../../core/resource.ts";
 import type { Change, HubMsg, Op } from "../hub/messages.ts";
 import type { Context, Effect } from "../runtime/actor.ts";
 import { mesh } from "./mesh.ts";
 import type { MeshChanged, MeshMsg } from "./messages.ts";
 
+const KINDS = everyKind();
 const at: Context = { nowMs: 0, self: "meshes/default", random: () => 0 };
 
 function resource(part: Partial<Resource> & Pick<Resource, "type" | "name">): Resource {
@@ -44,10 +47,12 @@ class World {
   #revision = 0;
   readonly writes: Op[][] = [];
   readonly timers: string[] = [];
+  readonly logged: string[] = [];
+  view: MeshView | null = null;
   #said: string[] = [];
 
   constructor() {
-    const args = { mesh: "default", zone: "east", policies: ["TrafficRoute"] };
+    const args = { mesh: "default", zone: "east", policies: ["TrafficRoute"], kinds: KINDS };
     const [state, effects] = mesh.init(args, at);
     this.#state = state;
     this.#take(effects);
@@ -78,10 +83,12 @@ class World {
   #take(effects: readonly Effect[]): void {
     for (const effect of effects) {
       if (effect.do === "timer") this.timers.push(effect.name);
+      if (effect.do === "log") this.logged.push(`${effect.message}: ${effect.fields?.["reason"]}`);
       if (effect.do !== "send") continue;
       const msg = effect.msg as HubMsg | MeshChanged;
       if (msg.tag === "write") this.writes.push([...msg.ops]);
       if (msg.tag !== "mesh_changed") continue;
+      this.view = msg.view;
       this.#said.push(`${effect.to} ${msg.view ? msg.view.revision : "gone"}`);
     }
   }
@@ -199,4 +206,40 @@ Deno.test("mesh offers again some time after the store failed", () => {
   assert.deepEqual(world.timers, ["offer"]);
   world.tell({ tag: "offer_due" });
   assert.equal(world.writes.length, 2);
+});
+
+Deno.test("what a peer accepted and this zone cannot use stays out of the view, and is named", () => {
+  const world = ready();
+  const foreign = (spec: object) => ingress("other", { zone: "west", ...spec });
+  const services = [{ tags: { "kuma.io/service": "far" }, mesh: "default", instances: 1 }];
+  const networking = { port: 1, advertisedAddress: "10.0.0.8", advertisedPort: 2 };
+  const backends = [{ name: "ca", type: "builtin" }];
+  const strict = { ...MESH, spec: { mtls: { enabledBackend: "ca", backends } } };
+  world.change(strict, foreign({ networking, availableServices: services }));
+  assert.ok(world.view?.services.has("far"));
+  assert.deepEqual(world.logged, []);
+
+  world.change(foreign({ networking: undefined, availableServices: [{}] }));
+  assert.ok(!world.view?.services.has("far"));
+  world.change(
+    resource({ type: "TrafficRoute", name: "half", spec: { conf: {} } }),
+    resource({ type: "TrafficRoute", name: "none" }),
+  );
+  assert.deepEqual(world.view?.policies.get("TrafficRoute"), undefined);
+  assert.equal(world.logged.length, 3);
+  assert.match(
+    world.logged[0]!,
+    /^a resource of a peer has no effect here: .*networking: must be set/,
+  );
+});
+
+Deno.test("whatever a peer's Mesh asks for, mutual TLS stays on", () => {
+  const world = ready();
+  const mtls = (spec: object) => ({ ...MESH, spec: { mtls: spec } }) as unknown as Resource;
+  const permissive = { name: "ca", type: "builtin", mode: "PERMISSIVE" };
+  world.change(mtls({ enabledBackend: "ca", backends: [permissive] }));
+  assert.deepEqual(world.view?.mtls, { backend: "ca", trusted: ["ca"] });
+  assert.match(world.logged[0]!, /mutual TLS, where it is on, stays strict: .*mode: must not be/);
+  world.change(mtls({ enabledBackend: "gone", backends: [{ name: "hsm", type: "vault" }, {}] }));
+  assert.equal(world.view?.mtls?.backend, "gone");
 });

@@ -1,5 +1,6 @@
 // Everything that may be said to a mesh actor, and what it says to those who see its mesh.
 
+import type { KindTable } from "../../core/kind_table.ts";
 import type { MeshView, ViewKey } from "../../core/mesh_view.ts";
 import type { ResourcesChanged } from "../hub/messages.ts";
 import type { Message, Path } from "../runtime/actor.ts";
@@ -14,6 +15,8 @@ export interface MeshArgs {
   readonly zone: string;
   /** Types of the policies that reach a view. */
   readonly policies: readonly string[];
+  /** Of every type that reaches a view, by name. */
+  readonly kinds: Pick<KindTable, "byName">;
 }
 
 export type MeshMsg =

@@ -7,7 +7,7 @@ import type { ProxyKey, ProxyType } from "../../core/proxy.ts";
 import { REGISTERED_BY_LABEL, REGISTERED_BY_PROXY } from "../dataplane/messages.ts";
 import type { Draft, JsonObject, Labels } from "../../core/resource.ts";
 import type { Violation } from "../../core/violation.ts";
-import { canonicalSpec } from "../../proto/spec.ts";
+import { readSpec } from "../../proto/spec.ts";
 import { instanceOf, parseProxyResource } from "../../dataplane/mod.ts";
 
 export type Registration =
@@ -85,22 +85,24 @@ function resourceOf(
   }
   const kind = kinds.byName(type);
   if (!kind) return `${type} is not served here`;
-  const spec = parsed.resource.spec as unknown as JsonObject;
-  const violations = kind.validate(spec);
+  const { known, canonical } = readSpec(kind, parsed.resource.spec as unknown as JsonObject);
+  const violations = kind.validate(known);
   if (violations.length > 0) return `its ${type} is not valid: ${inWords(violations)}`;
+  const stored = canonical(known);
+  if (!stored.ok) return `its ${type} is not valid: ${stored.error}`;
   const identity = { type, mesh, name };
   return {
     ...identity,
     labels: {
       ...computedLabels(kind, identity, {
         labels: labelsOfProxy(labels),
-        spec,
+        spec: stored.spec,
         control: { mode: "remote", zone },
       }),
       [REGISTERED_BY_LABEL]: REGISTERED_BY_PROXY,
     },
     // As if it had come over the wire: one spelling of each field, whatever the file used.
-    spec: canonicalSpec(kind, spec),
+    spec: stored.spec,
   };
 }
 

@@ -24,7 +24,7 @@ export function checkSelectors(
   }
   selectors.forEach((selector, index) => {
     const at = `${path}[${index}]`;
-    const fields = findings.object(selector, at, ["match"]);
+    const fields = findings.object(selector, at);
     if (fields) checkMatch(findings, { value: fields["match"], path: `${at}.match`, rule });
   });
 }

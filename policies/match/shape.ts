@@ -11,21 +11,11 @@ export class Findings {
     this.violations.push({ path, message });
   }
 
-  /** The value as an object with no other fields than these; undefined when it is none. */
-  object(value: unknown, path: string, fields: readonly string[]): Fields | undefined {
-    if (!isObject(value)) {
-      this.add(path, value === undefined ? "must be set" : "must be an object");
-      return undefined;
-    }
-    for (const key of Object.keys(value)) {
-      if (!fields.includes(key)) {
-        this.add(
-          path === "" ? key : `${path}.${key}`,
-          `is no known field here; known: ${fields.join(", ")}`,
-        );
-      }
-    }
-    return value;
+  /** The value as an object; undefined when it is none. A peer may know more fields than we do. */
+  object(value: unknown, path: string): Fields | undefined {
+    if (isObject(value)) return value;
+    this.add(path, value === undefined ? "must be set" : "must be an object");
+    return undefined;
   }
 
   list(value: unknown, path: string): readonly unknown[] {

@@ -35,7 +35,7 @@ export default definePolicy<TrafficPermissionSpec>({
 
 function validate(spec: unknown): readonly Violation[] {
   const findings = new Findings();
-  const fields = findings.object(spec, "", ["sources", "destinations"]);
+  const fields = findings.object(spec, "");
   if (!fields) return findings.violations;
   for (const path of ["sources", "destinations"]) {
     checkSelectors(findings, { value: fields[path], path, rule: "any tags" });

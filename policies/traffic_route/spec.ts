@@ -44,7 +44,7 @@ const UINT32_MAX = 4_294_967_295;
 
 export function validate(spec: unknown): readonly Violation[] {
   const findings = new Findings();
-  const fields = findings.object(spec, "", ["sources", "destinations", "conf"]);
+  const fields = findings.object(spec, "");
   if (!fields) return findings.violations;
   checkSelectors(findings, { value: fields["sources"], path: "sources", rule: "has service" });
   checkSelectors(findings, {
@@ -57,7 +57,7 @@ export function validate(spec: unknown): readonly Violation[] {
 }
 
 function checkConf(findings: Findings, value: unknown): void {
-  const conf = findings.object(value, "conf", ["destination", "split", "loadBalancer", "http"]);
+  const conf = findings.object(value, "conf");
   if (!conf) return;
   checkDestinations(findings, conf, "conf");
   if (conf["loadBalancer"] !== undefined) checkLoadBalancer(findings, conf["loadBalancer"]);
@@ -92,7 +92,7 @@ function checkDestinations(findings: Findings, fields: Fields, path: string): vo
 }
 
 function checkPart(findings: Findings, value: unknown, path: string): number | undefined {
-  const part = findings.object(value, path, ["weight", "destination"]);
+  const part = findings.object(value, path);
   if (!part) return undefined;
   const at = `${path}.destination`;
   checkTags(findings, { value: part["destination"], path: at, values: "plain" });
@@ -100,7 +100,7 @@ function checkPart(findings: Findings, value: unknown, path: string): number | u
 }
 
 function checkRule(findings: Findings, value: unknown, path: string): void {
-  const rule = findings.object(value, path, ["match", "modify", "split", "destination"]);
+  const rule = findings.object(value, path);
   if (!rule) return;
   const prefix = checkMatch(findings, rule["match"], `${path}.match`);
   if (rule["modify"] !== undefined) {
@@ -111,7 +111,7 @@ function checkRule(findings: Findings, value: unknown, path: string): void {
 
 /** Whether the path is matched by prefix. */
 function checkMatch(findings: Findings, value: unknown, path: string): boolean {
-  const match = findings.object(value, path, ["method", "path", "headers"]);
+  const match = findings.object(value, path);
   if (!match) return false;
   const headers = match["headers"] ?? {};
   const hasHeaders = isObject(headers) && Object.keys(headers).length > 0;
@@ -132,7 +132,7 @@ function checkMatch(findings: Findings, value: unknown, path: string): boolean {
 }
 
 function checkString(findings: Findings, value: unknown, path: string): void {
-  const matcher = findings.object(value, path, ["prefix", "exact", "regex"]);
+  const matcher = findings.object(value, path);
   if (!matcher) return;
   const kinds = Object.keys(matcher).filter((key) => ["prefix", "exact", "regex"].includes(key));
   if (kinds.length !== 1) {
@@ -158,12 +158,7 @@ function checkModify(
   value: unknown,
   { path, prefix }: { readonly path: string; readonly prefix: boolean },
 ): void {
-  const modify = findings.object(value, path, [
-    "path",
-    "host",
-    "requestHeaders",
-    "responseHeaders",
-  ]);
+  const modify = findings.object(value, path);
   if (!modify) return;
   if (modify["path"] !== undefined) {
     checkOneOf(findings, modify["path"], { path: `${path}.path`, text: "rewritePrefix" });
@@ -187,7 +182,7 @@ function checkOneOf(
   { path, text }: { readonly path: string; readonly text: "rewritePrefix" | "value" },
 ): void {
   const substitution = text === "value" ? "fromPath" : "regex";
-  const fields = findings.object(value, path, [text, substitution]);
+  const fields = findings.object(value, path);
   if (!fields) return;
   if ((fields[text] === undefined) === (fields[substitution] === undefined)) {
     findings.add(path, `must have exactly one of "${text}" and "${substitution}"`);
@@ -195,7 +190,7 @@ function checkOneOf(
   if (fields[text] !== undefined) findings.text(fields[text], `${path}.${text}`);
   if (fields[substitution] === undefined) return;
   const at = `${path}.${substitution}`;
-  const parts = findings.object(fields[substitution], at, ["pattern", "substitution"]);
+  const parts = findings.object(fields[substitution], at);
   const pattern = parts && findings.text(parts["pattern"], `${at}.pattern`);
   if (pattern) checkRegex(findings, pattern, `${at}.pattern`);
   if (parts && typeof (parts["substitution"] ?? "") !== "string") {
@@ -204,11 +199,11 @@ function checkOneOf(
 }
 
 function checkHeaders(findings: Findings, value: unknown, path: string): void {
-  const edits = findings.object(value, path, ["add", "remove"]);
+  const edits = findings.object(value, path);
   if (!edits) return;
   findings.list(edits["add"], `${path}.add`).forEach((item, index) => {
     const at = `${path}.add[${index}]`;
-    const header = findings.object(item, at, ["name", "value", "append"]);
+    const header = findings.object(item, at);
     if (!header) return;
     checkHeaderName(findings, header["name"], `${at}.name`);
     if (typeof header["value"] !== "string") findings.add(`${at}.value`, "must be a string");
@@ -218,7 +213,7 @@ function checkHeaders(findings: Findings, value: unknown, path: string): void {
   });
   findings.list(edits["remove"], `${path}.remove`).forEach((item, index) => {
     const at = `${path}.remove[${index}]`;
-    const header = findings.object(item, at, ["name"]);
+    const header = findings.object(item, at);
     if (header) checkHeaderName(findings, header["name"], `${at}.name`);
   });
 }
@@ -237,12 +232,12 @@ function checkHeaderName(findings: Findings, value: unknown, path: string): void
 function checkLoadBalancer(findings: Findings, value: unknown): void {
   const path = "conf.loadBalancer";
   const kinds = ["roundRobin", "leastRequest", "ringHash", "random", "maglev"];
-  const fields = findings.object(value, path, kinds);
+  const fields = findings.object(value, path);
   if (!fields) return;
   const set = kinds.filter((kind) => fields[kind] !== undefined);
   if (set.length > 1) findings.add(path, `must have only one of ${set.join(", ")}`);
   for (const kind of ["roundRobin", "random", "maglev"]) {
-    if (fields[kind] !== undefined) findings.object(fields[kind], `${path}.${kind}`, []);
+    if (fields[kind] !== undefined) findings.object(fields[kind], `${path}.${kind}`);
   }
   if (fields["leastRequest"] !== undefined) {
     checkLeastRequest(findings, fields["leastRequest"], `${path}.leastRequest`);
@@ -253,7 +248,7 @@ function checkLoadBalancer(findings: Findings, value: unknown): void {
 }
 
 function checkLeastRequest(findings: Findings, value: unknown, path: string): void {
-  const fields = findings.object(value, path, ["choiceCount"]);
+  const fields = findings.object(value, path);
   if (fields?.["choiceCount"] === undefined) return;
   const range = { min: 0, max: UINT32_MAX };
   const count = findings.integer(fields["choiceCount"], `${path}.choiceCount`, range);
@@ -261,7 +256,7 @@ function checkLeastRequest(findings: Findings, value: unknown, path: string): vo
 }
 
 function checkRingHash(findings: Findings, value: unknown, path: string): void {
-  const fields = findings.object(value, path, ["hashFunction", "minRingSize", "maxRingSize"]);
+  const fields = findings.object(value, path);
   if (!fields) return;
   const hash = fields["hashFunction"] ?? "";
   if (!["", "XX_HASH", "MURMUR_HASH_2"].includes(hash as string)) {

@@ -121,7 +121,7 @@ export class ZoneWorld implements Wire {
           types: kinds.all().map(({ name }) => name),
           admit: onlyInMeshes(["Dataplane", ...POLICY_TYPES], admitInZone(ZONE)),
           derive: deriveInZone({ zone: ZONE, cidr: "240.0.0.0/4", graceMs: vipGraceMs }),
-          meshes: { zone: ZONE, policies: POLICY_TYPES },
+          meshes: { zone: ZONE, policies: POLICY_TYPES, kinds },
           receipts: RECEIPTS,
         },
         identity: { mayCreateCas: true },
