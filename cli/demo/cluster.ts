@@ -122,6 +122,11 @@ export class ControlPlane {
     }
   }
 
+  /** It moves: the next start chooses other ports. */
+  forgetPorts(): void {
+    this.#urls = {};
+  }
+
   rememberAgain(): void {
     this.#data = this.#data.replace(/-empty$/, "");
   }

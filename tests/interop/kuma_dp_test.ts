@@ -7,6 +7,7 @@ import { until } from "../../cli/demo/until.ts";
 import type { Inbound } from "../../core/dataplane.ts";
 import { type Bench, interop } from "./interop.ts";
 import { Kumactl } from "./kuma.ts";
+import { Relay } from "./relay.ts";
 import { startService, startSidecar, untilReaches } from "./sidecar.ts";
 
 const OUT = 10_080;
@@ -112,5 +113,104 @@ interop(
       async () =>
         await zone.rest.find("/meshes/default/dataplanes/api-1") === null || "still registered",
     );
+  },
+);
+
+interop(
+  import.meta.url,
+  {
+    peer: "kuma-dp",
+    feature: "serves while the control plane is away, and follows it when it is back",
+  },
+  async (bench) => {
+    const zone = await startZone(bench);
+    const web = await startSidecar(bench, zone, {
+      name: "web-1",
+      service: "web",
+      host: 100,
+      outbounds: { api: OUT, late: OUT_2 },
+    });
+    await startSidecar(bench, zone, { name: "api-1", service: "api", host: 101 });
+    await untilReaches(web, OUT, "api");
+    for (const way of ["stop", "kill"] as const) {
+      await zone.controlPlane[way]();
+      assert.equal((await web.ask(OUT)).answer?.service, "api");
+      await zone.controlPlane.start();
+      // What changes afterwards arrives, and what was there has not gone in between.
+      await startSidecar(bench, zone, {
+        name: `late-${way}`,
+        service: "late",
+        host: way === "stop" ? 102 : 103,
+      });
+      await untilReaches(web, OUT_2, "late");
+      assert.equal((await web.ask(OUT)).answer?.service, "api");
+    }
+  },
+);
+
+interop(
+  import.meta.url,
+  {
+    peer: "kuma-dp",
+    feature: "ends and starts again under its name, and is gone when it does not",
+  },
+  async (bench) => {
+    const zone = await startZone(bench);
+    const web = await startSidecar(bench, zone, {
+      name: "web-1",
+      service: "web",
+      host: 100,
+      outbounds: { api: OUT },
+    });
+    const startApi = () => startSidecar(bench, zone, { name: "api-1", service: "api", host: 101 });
+    const first = await startApi();
+    await untilReaches(web, OUT, "api");
+    await first.child.stop();
+    await first.workload.stop();
+    const second = await startApi();
+    await untilReaches(web, OUT, "api");
+    await second.child.stop();
+    await second.workload.stop();
+    await until(
+      "deregistration",
+      async () =>
+        await zone.rest.find("/meshes/default/dataplanes/api-1") === null || "still registered",
+    );
+    assert.equal(await zone.rest.find("/meshes/default/dataplanes/api-1/_overview"), null);
+    // Killed, it cannot say that it leaves.
+    const third = await startApi();
+    await untilReaches(web, OUT, "api");
+    third.child.signal("SIGKILL");
+    await until(
+      "deregistration",
+      async () =>
+        await zone.rest.find("/meshes/default/dataplanes/api-1") === null || "still registered",
+    );
+  },
+);
+
+interop(
+  import.meta.url,
+  { peer: "kuma-dp", feature: "a control plane that moves, behind the address that proxies know" },
+  async (bench) => {
+    const zone = await startZone(bench);
+    const relay = bench.keep(await Relay.start(zone.controlPlane.url("dp")));
+    const at = { controlPlane: relay.url.replace("grpcs:", "https:") };
+    const web = await startSidecar(bench, zone, {
+      ...at,
+      name: "web-1",
+      service: "web",
+      host: 100,
+      outbounds: { api: OUT, late: OUT_2 },
+    });
+    await startSidecar(bench, zone, { ...at, name: "api-1", service: "api", host: 101 });
+    await untilReaches(web, OUT, "api");
+    await zone.controlPlane.stop();
+    zone.controlPlane.forgetPorts();
+    await zone.controlPlane.start();
+    relay.switchTo(zone.controlPlane.url("dp"));
+    await startSidecar(bench, zone, { ...at, name: "late-1", service: "late", host: 102 });
+    await untilReaches(web, OUT_2, "late");
+    assert.equal((await web.ask(OUT)).answer?.service, "api");
   },
 );
