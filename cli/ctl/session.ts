@@ -46,6 +46,9 @@ export async function openSession(io: CtlIo, options: GlobalOptions): Promise<Se
   // A context's token is for its control plane: another address does not get to see it.
   const token = await givenToken(io, options) ??
     (elsewhere === undefined ? known?.token : undefined);
+  if (token !== undefined && isReadableOnTheWay(address)) {
+    io.err(`warning: the token goes to ${address} without TLS: everybody on the way can read it\n`);
+  }
   return {
     io,
     http: io.http(address, {
@@ -54,6 +57,11 @@ export async function openSession(io: CtlIo, options: GlobalOptions): Promise<Se
     }),
     mesh: options.mesh ?? io.env("URSA_MESH") ?? known?.mesh ?? "default",
   };
+}
+
+function isReadableOnTheWay(address: string): boolean {
+  const { protocol, hostname } = new URL(address);
+  return protocol === "http:" && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname);
 }
 
 export async function givenToken(

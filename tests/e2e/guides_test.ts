@@ -133,7 +133,7 @@ function environment(envoy: string, ports: (text: string) => string): Record<str
   };
 }
 
-for (const guide of ["first-steps.md", "two-zones.md"]) {
+for (const guide of ["first-steps.md", "tokens.md", "two-zones.md"]) {
   Deno.test(`docs/guides/${guide} holds what it says`, async () => {
     const envoy = await findEnvoy({
       cacheDir: join(ROOT, ".ursa/cache/envoy"),

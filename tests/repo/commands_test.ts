@@ -31,7 +31,9 @@ Deno.test("every ctl command that a page names exists", async () => {
   const unknown: string[] = [];
   for (const page of pages) {
     for (
-      const [, words] of codeIn(await read(page)).matchAll(/(?:ursa|deno task(?: -q)?) ctl (.*)/g)
+      const [, words] of codeIn(await read(page)).matchAll(
+        /(?:ursa|deno task(?: -q)?) ctl ([^)\n]*)/g,
+      )
     ) {
       if (!leadsToAction(ctl, words!)) unknown.push(`${page}: ctl ${words}`);
     }
