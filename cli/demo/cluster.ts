@@ -11,6 +11,7 @@ import {
   type ServiceSpec,
 } from "./resources.ts";
 import { Rest } from "./rest.ts";
+import { until } from "./until.ts";
 
 export interface ClusterOptions {
   /** Folder of this run: data, logs, resource files. */
@@ -19,6 +20,8 @@ export interface ClusterOptions {
   readonly project: string;
   readonly envoy: string;
   readonly xds?: "delta" | "sotw";
+  /** Default token: proxies and zones prove who they are. */
+  readonly auth?: "token" | "none";
 }
 
 /** Where zones reach a global, and the PEM file with the root of its certificate. */
@@ -143,6 +146,8 @@ export interface Proxy {
   readonly port: number;
   /** Envoy's admin interface. */
   readonly admin: string;
+  /** What it shows; "" where nobody asks. */
+  readonly tokenFile: string;
   readonly child: Child;
   readonly envoyPid: number;
   stop(): Promise<void>;
@@ -237,6 +242,11 @@ export class Zone {
     return this.#keep(name, { spec, proxy, service });
   }
 
+  /** A new token in the same file, for a proxy that runs. */
+  async renewToken({ spec, proxy }: Workload): Promise<void> {
+    await this.#writeToken(proxy.name, spec);
+  }
+
   /** A gateway that is no part of the mesh itself: its proxy carries its requests on. */
   async startGateway(service: string, destination: string): Promise<Gateway> {
     const address = this.block.address(this.#nextHost());
@@ -275,6 +285,32 @@ export class Zone {
     return ++this.#lastHost;
   }
 
+  /** What a proxy shows: for its service alone, or for ingresses of this zone. */
+  async #writeToken(
+    name: string,
+    { mesh, service }: {
+      readonly mesh?: string | undefined;
+      readonly service?: string | undefined;
+    },
+  ): Promise<string> {
+    const file = `${this.#cluster.options.dir}/${name}-${this.name}.token`;
+    // A zone signs for its services itself: that works without global, too.
+    const ask = () =>
+      service === undefined
+        ? this.#cluster.policies.token("zone", { zone: this.name, scope: ["ingress"] })
+        : this.rest.token("dataplane", {
+          mesh: mesh ?? "default",
+          tags: { "kuma.io/service": [service] },
+        });
+    await until(`token for ${name}`, async () => {
+      const token = await ask();
+      if (token === null) return "no signing key";
+      await Deno.writeTextFile(file, token, { mode: 0o600 });
+      return true;
+    });
+    return file;
+  }
+
   async #startProxy(
     name: string,
     made: {
@@ -285,14 +321,16 @@ export class Zone {
       readonly flags: readonly string[];
     },
   ): Promise<Proxy> {
-    const { dir, xds = "delta" } = this.#cluster.options;
+    const { dir, xds = "delta", auth = "token" } = this.#cluster.options;
     const file = `${dir}/${name}-${this.name}.yaml`;
     await Deno.writeTextFile(file, made.template);
     const vars = { name, address: made.address, port: String(made.port), ...made.vars };
+    const tokenFile = auth === "token" ? await this.#writeToken(name, made.vars) : "";
+    const token = tokenFile === "" ? [] : ["--token-file", tokenFile];
     const child = this.#cluster.run(`${name}-${this.name}`, "dp", [
       "run",
       ...["--cp-address", this.controlPlane.url("dp"), "--ca-cert-file", this.controlPlane.caFile],
-      ...["--dataplane-file", file, "--drain-time", DRAIN_TIME, "--xds", xds],
+      ...["--dataplane-file", file, "--drain-time", DRAIN_TIME, "--xds", xds, ...token],
       ...["--concurrency", "1", "--work-dir", `${dir}/dp`, "--envoy-log-level", "warning"],
       ...["--binary-path", this.#cluster.options.envoy],
       ...Object.entries(vars).flatMap(([key, value]) => ["--dataplane-var", `${key}=${value}`]),
@@ -304,6 +342,7 @@ export class Zone {
       address: made.address,
       port: made.port,
       admin: String(admin),
+      tokenFile,
       envoyPid: Number(envoyPid),
       child,
       stop: () => child.stop(),
@@ -358,7 +397,7 @@ export class Cluster {
       name: "global",
       mode: "global",
       address: this.#claim().address(1),
-      flags,
+      flags: ["--zone-auth", this.options.auth ?? "token", ...flags],
     });
     await this.global.start();
     return this.global;
@@ -374,13 +413,45 @@ export class Cluster {
       address: block.address(1),
       flags: [
         ...["--zone", name, "--vip-range", vips.cidr, "--vip-port", String(this.vipPort)],
+        ...["--dp-auth", this.options.auth ?? "token"],
         ...(joins ? ["--global", joins.url, "--global-ca", joins.caFile] : []),
+        ...(joins && this.global && this.options.auth !== "none"
+          ? ["--zone-token-file", await this.#zoneToken(name, this.global)]
+          : []),
       ],
     });
     await controlPlane.start();
     const zone = new Zone(this, { name, controlPlane, block, vips });
     this.zones.set(name, zone);
     return zone;
+  }
+
+  async #zoneToken(zone: string, { rest }: ControlPlane): Promise<string> {
+    const file = this.#zoneTokenFile(zone);
+    const token = await rest.token("zone", { zone, scope: ["cp"] });
+    if (token === null) throw new Error("global has no key for zone tokens");
+    await Deno.writeTextFile(file, token, { mode: 0o600 });
+    return file;
+  }
+
+  #zoneTokenFile(zone: string): string {
+    return `${this.options.dir}/${zone}.token`;
+  }
+
+  /** The zones' tokens as they are now. */
+  async zoneTokens(): Promise<{ readonly restore: () => Promise<void> }> {
+    const files = [...this.zones.keys()].map((zone) => this.#zoneTokenFile(zone));
+    const texts = await Promise.all(files.map((file) => Deno.readTextFile(file)));
+    return {
+      restore: async () => {
+        for (const [i, file] of files.entries()) await Deno.writeTextFile(file, texts[i]!);
+      },
+    };
+  }
+
+  /** New ones, of the global that is there now. */
+  async renewZoneTokens(): Promise<void> {
+    for (const zone of this.zones.keys()) await this.#zoneToken(zone, this.global!);
   }
 
   /** Proxies leave before their control planes: what is stopped in this order needs no waiting. */

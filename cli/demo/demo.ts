@@ -119,9 +119,12 @@ async function invitation({ cluster, home }: Scene): Promise<readonly string[]> 
     `  dig +short @${dns.hostname} -p ${dns.port} billing.mesh`,
     `  curl --resolve billing.mesh:${cluster.vipPort}:${vip} http://billing.mesh${port}/`,
     "A service of your own in zone east:",
+    `  deno task -q ctl generate dataplane-token --tag kuma.io/service=mine --valid-for 24h ` +
+    `> ${dir}/mine.token`,
     `  python3 -m http.server --bind ${address} 9080 &`,
     `  URSA_ENVOY=${envoy} deno task dp run --cp-address ${home.controlPlane.url("dp")} ` +
     `--ca-cert-file ${home.controlPlane.caFile} --dataplane-file ${file} ` +
+    `--token-file ${dir}/mine.token ` +
     Object.entries(vars).map(([key, value]) => `-v ${key}=${value}`).join(" "),
     `  dig +short @${dns.hostname} -p ${dns.port} mine.mesh   # then curl as above`,
     "Ctrl-C ends everything.",

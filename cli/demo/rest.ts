@@ -33,6 +33,20 @@ export class Rest {
     return await this.#write("PUT", path, body);
   }
 
+  /** A new token; null while there is no key to sign it with. */
+  async token(kind: "dataplane" | "zone", claims: JsonObject): Promise<string | null> {
+    const path = `/tokens/${kind}`;
+    const response = await fetch(this.address + path, {
+      method: "POST",
+      body: JSON.stringify({ validFor: "24h", ...claims }),
+      headers: { "content-type": "application/json" },
+    });
+    const text = await response.text();
+    if (response.ok) return text;
+    if (response.status === 404) return null;
+    throw new Error(`POST ${path}: ${response.status} ${text}`);
+  }
+
   async delete(path: string): Promise<Written> {
     return await this.#write("DELETE", path);
   }

@@ -9,10 +9,13 @@ import { findEnvoy } from "../../dataplane/io/envoy_binary.ts";
 
 const project = fileURLToPath(new URL("../../", import.meta.url)).replace(/\/$/, "");
 
-async function withZone(run: (zone: Zone) => Promise<void>): Promise<void> {
+async function withZone(
+  run: (zone: Zone) => Promise<void>,
+  auth: "token" | "none" = "token",
+): Promise<void> {
   const dir = `${project}/.ursa/e2e/${crypto.randomUUID().slice(0, 8)}`;
   const envoy = await findEnvoy({ cacheDir: `${project}/.ursa/cache/envoy`, log: console.log });
-  const cluster = new Cluster({ dir, project, envoy });
+  const cluster = new Cluster({ dir, project, envoy, auth });
   try {
     await run(await cluster.startZone("alone"));
   } finally {
@@ -82,6 +85,63 @@ Deno.test("dp run: a mesh that is not there yet means waiting", async () => {
     await untilLogged({ logFile }, /mesh \\"later\\" does not exist/);
     await zone.rest.put("/meshes/later", { type: "Mesh", name: "later" });
     await untilAnswered(await starting);
+    // Nobody has a token of a mesh that is not there.
+  }, "none");
+});
+
+Deno.test("dp run: a revoked token ends the stream; another one in the file brings Envoy back", async () => {
+  await withZone(async (zone) => {
+    const web = await zone.startWorkload({ service: "web" });
+    await untilAnswered(web);
+    const [, claims] = (await Deno.readTextFile(web.proxy.tokenFile)).split(".");
+    const { jti } = JSON.parse(new TextDecoder().decode(
+      Uint8Array.fromBase64(claims!, { alphabet: "base64url" }),
+    ));
+    await zone.rest.put("/meshes/default/secrets/dataplane-token-revocations-default", {
+      type: "Secret",
+      mesh: "default",
+      name: "dataplane-token-revocations-default",
+      data: btoa(jti),
+    });
+    const told = await untilLogged(web.proxy.child, /token is revoked: .*/);
+    match(told, /key id .*expiry .*ursa ctl generate dataplane-token/);
+    await until(
+      "web to be nobody's endpoint",
+      async () => await zone.rest.find("/meshes/default/dataplanes/web") === null || "it is there",
+    );
+    // Envoy tries on, and is refused: said once.
+    await until("more tries", async () => {
+      const metrics = await (await fetch(`${zone.controlPlane.url("api")}/metrics`)).text();
+      const tries = /ursa_xds_streams_refused_total\{[^}]*token_revoked[^}]*\} (\d+)/.exec(metrics);
+      return Number(tries?.[1] ?? 0) >= 3 || `${tries?.[1]} tries`;
+    });
+    const log = await Deno.readTextFile(zone.controlPlane.logFile);
+    equal(log.split("\n").filter((line) => /stream refused.*is revoked/.test(line)).length, 1);
+    await zone.renewToken(web);
+    await until(
+      "web to be back",
+      async () =>
+        await zone.rest.find("/meshes/default/dataplanes/web") !== null || "it is not there",
+    );
+    await untilAnswered(web);
+    await web.stop();
+    equal(await zone.rest.find("/meshes/default/dataplanes/web"), null);
+  });
+});
+
+Deno.test("dp run: a token for another service is refused in words that help", async () => {
+  await withZone(async (zone) => {
+    const web = await zone.startWorkload({ service: "web" });
+    await untilAnswered(web);
+    await zone.startWorkload({ service: "db" });
+    const starting = zone.startWorkload({ service: "db", name: "web" });
+    await untilLogged(
+      zone.controlPlane,
+      /Dataplane default\/web is somebody else's.*has \\"web\\"/,
+    );
+    await untilAnswered(web);
+    // It tries on until the cluster ends.
+    starting.catch(() => {});
   });
 });
 

@@ -83,11 +83,17 @@ export const globalReplaced: Check = {
     const global = cluster.global!;
     const before = await contents([home, away]);
     const load = new Load(50, () => home.client.call("billing.mesh"));
+    const tokens = await cluster.zoneTokens();
     try {
       await global.stop();
       const logs = await Promise.all([home.controlPlane, away.controlPlane, global].map(newLines));
       await global.forgetEverything();
       await global.start();
+      for (const { name, read } of logs) {
+        await until(`word of ${name} on unknown tokens`, async () => refuses(await read()));
+      }
+      // Somebody takes it for the right one, and gives it the zones.
+      await cluster.renewZoneTokens();
       for (const { name, read } of logs) {
         await until(`word of ${name} on the strange global`, async () => explains(await read()));
       }
@@ -95,6 +101,7 @@ export const globalReplaced: Check = {
       expect(before === during, `the zones held ${before}, and hold ${during}`);
     } finally {
       await global.stop();
+      await tokens.restore();
       global.rememberAgain();
       await global.start();
     }
@@ -128,6 +135,11 @@ async function newLines(
 ): Promise<{ readonly name: string; readonly read: () => Promise<string> }> {
   const { length } = await Deno.readTextFile(logFile);
   return { name, read: async () => (await Deno.readTextFile(logFile)).slice(length) };
+}
+
+/** Whether a log says that the zones' tokens are not this global's. */
+function refuses(log: string): true | string {
+  return /(zone refused|global refuses this zone).*signature/.test(log) || "nothing in its log";
 }
 
 /** Whether a log names the command that accepts another global, or says what is wrong with this one. */
