@@ -12,6 +12,7 @@ import {
   json,
   text,
 } from "./exchange.ts";
+import { whyReadOnly } from "./permitted.ts";
 import type { ApiView, ControlPlane, Kinds } from "./ports.ts";
 import { notAllowed, problem } from "./problem.ts";
 import { displayName, pluralDisplayName } from "./render.ts";
@@ -20,8 +21,8 @@ import { type Call, get, type Route } from "./route.ts";
 export const CONTROL_PLANE_ROUTES: readonly Route[] = [
   get("/", ({ view }) => index(view.control)),
   get("/config", config),
-  get("/policies", ({ view }) => policies(view.kinds)),
-  get("/_resources", ({ view }) => kindList(view.kinds)),
+  get("/policies", ({ view }) => policies(view)),
+  get("/_resources", ({ view }) => kindList(view)),
   get("/who-am-i", ({ request }) => identity(request)),
   get("/healthy", () => text("healthy\n")),
   get("/ready", ({ view }) => ready(view)),
@@ -69,11 +70,11 @@ export function masked(value: Json): Json {
 
 const SECRET_KEY = /(password|passphrase|secret|token|privateKey)$/i;
 
-function policies(kinds: Kinds): ApiAnswer {
+function policies({ kinds, control }: ApiView): ApiAnswer {
   return json({
     policies: listed(kinds).filter(({ policy }) => policy).map((kind) => ({
       name: kind.name,
-      readOnly: kind.readOnly ?? false,
+      readOnly: whyReadOnly(kind, control) !== null,
       path: kind.plural,
       singularDisplayName: displayName(kind.name),
       pluralDisplayName: pluralDisplayName(kind.name),
@@ -85,12 +86,13 @@ function policies(kinds: Kinds): ApiAnswer {
   });
 }
 
-function kindList(kinds: Kinds): ApiAnswer {
+/** To Kuma's tools everything in a zone with a global is read-only: seen with Kuma 2.13.10. */
+function kindList({ kinds, control }: ApiView): ApiAnswer {
   return json({
     resources: listed(kinds).map((kind) => ({
       name: kind.name,
       scope: kind.scope,
-      readOnly: kind.readOnly ?? false,
+      readOnly: control.federated || (kind.readOnly ?? false),
       path: kind.plural,
       singularDisplayName: displayName(kind.name),
       pluralDisplayName: pluralDisplayName(kind.name),

@@ -149,3 +149,17 @@ Deno.test("plain endpoints, unknown paths, wrong methods and types", async () =>
   const headers = { accept: "application/xml" };
   assert.equal((await plane.call("GET", "/meshes", { headers })).status, 406);
 });
+
+Deno.test("/_resources and /policies tell what may be written here", async () => {
+  const writable = async (control: Parameters<typeof testPlane>[0], path: string) => {
+    const { json } = await testPlane(control).call("GET", path);
+    const all: JsonObject[] = json.resources ?? json.policies;
+    return all.filter(({ readOnly }) => !readOnly).map(({ name }) => name);
+  };
+  const inZone = { mode: "remote", federated: true, zone: "east" } as const;
+  assert((await writable({ mode: "global" }, "/_resources")).includes("Dataplane"));
+  assert((await writable({ mode: "global" }, "/policies")).includes("TrafficLog"));
+  assert.deepEqual(await writable(inZone, "/_resources"), []);
+  const policies = await writable(inZone, "/policies");
+  assert(policies.includes("MeshTimeout") && !policies.includes("TrafficLog"));
+});

@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import type { Json, JsonObject } from "../../core/resource.ts";
+import { until } from "../../cli/demo/until.ts";
 import { isObject } from "../../core/json.ts";
 import { interop } from "./interop.ts";
+import { KumaCp } from "./kuma.ts";
 import { sideBySide } from "./side_by_side.ts";
 
 interface Question {
@@ -185,9 +187,71 @@ interop(import.meta.url, {
   feature: "REST answers the same: routes, bodies, labels, formats, pages, filters, errors",
 }, async (bench) => {
   const { ursa, kuma } = await sideBySide(bench, "zone");
+  await compare([...ROUTES, ...BODIES, ...RESOURCES, ...LISTS], ursa.api, kuma.api);
+});
+
+const own = { labels: { "kuma.io/origin": "zone" } };
+const inDefault = (type: string, path: string, name: string, more: JsonObject) =>
+  put(`/meshes/default/${path}/${name}`, { type, mesh: "default", name, ...more });
+
+const IN_ZONE: readonly Question[] = [
+  ...["/policies", "/_resources", "/meshes", "/meshes/default", "/zones/none"].map((path) =>
+    get(path)
+  ),
+  mesh("default"),
+  mesh("shop"),
+  del("/meshes/default"),
+  inDefault("TrafficPermission", "traffic-permissions", "all", ALL),
+  del("/meshes/default/traffic-permissions/all"),
+  put("/meshes/none/traffic-permissions/all", { type: "TrafficPermission" }),
+  inDefault("MeshTimeout", "meshtimeouts", "slow", SLOW),
+  inDefault("MeshTimeout", "meshtimeouts", "slow", { ...SLOW, ...own }),
+  get("/meshes/default/meshtimeouts/slow"),
+  inDefault("MeshTimeout", "meshtimeouts", "slow", {
+    ...SLOW,
+    labels: { "kuma.io/origin": "global" },
+  }),
+  inDefault("MeshTimeout", "meshtimeouts", "other", {
+    ...SLOW,
+    labels: { "kuma.io/origin": "zone", "kuma.io/zone": "moon" },
+  }),
+  del("/meshes/default/meshtimeouts/slow"),
+  inDefault("Dataplane", "dataplanes", "web", WEB),
+  get("/meshes/default/dataplanes/web"),
+  inDefault("Dataplane", "dataplanes", "a".repeat(251), WEB),
+  inDefault("MeshMultiZoneService", "meshmultizoneservices", "api", {
+    ...own,
+    spec: { selector: { meshService: { matchLabels: { a: "b" } } }, ports: [{ port: 80 }] },
+  }),
+  inDefault("Secret", "secrets", "own", { data: "eA==" }),
+  get("/meshes/default/secrets/own"),
+  get("/_kri/kri_dp_default_z__web_"),
+];
+
+interop(import.meta.url, {
+  peer: "kuma-cp",
+  feature: "REST answers the same in a zone under a global: what may be written there, and how",
+}, async (bench) => {
+  const kumaGlobal = await bench.keep(new KumaCp({ ...bench, name: "kuma", mode: "global" }))
+    .start();
+  const { caFile } = kumaGlobal;
+  const global = { url: kumaGlobal.url("kds"), caFile };
+  const kuma = await bench.keep(new KumaCp({ ...bench, name: "z", mode: "zone", global })).start();
+  await bench.cluster.startGlobal();
+  const { controlPlane: ursa } = await bench.cluster.startZone("z");
+  for (const { rest } of [kuma, ursa]) {
+    await until(
+      "the mesh is in the zone",
+      async () => await rest.find("/meshes/default") !== null || "not yet",
+    );
+  }
+  await compare(IN_ZONE, ursa.url("api"), kuma.url("api"));
+});
+
+async function compare(questions: readonly Question[], ursa: string, kuma: string): Promise<void> {
   const found = [];
-  for (const question of [...ROUTES, ...BODIES, ...RESOURCES, ...LISTS]) {
-    const [ours, theirs] = await Promise.all([ask(ursa.api, question), ask(kuma.api, question)]);
+  for (const question of questions) {
+    const [ours, theirs] = await Promise.all([ask(ursa, question), ask(kuma, question)]);
     const what = `${question.method} ${question.path} ${question.body?.slice(0, 200) ?? ""}`;
     if (question.otherwise) {
       assert.equal(ours.status, question.otherwise.status, what);
@@ -195,7 +259,7 @@ interop(import.meta.url, {
     } else if (!sameAnswer(ours, theirs)) found.push({ what, ours, theirs });
   }
   assert.deepEqual(found, []);
-});
+}
 
 interface Answer {
   readonly status: number;
