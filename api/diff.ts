@@ -15,7 +15,14 @@ export interface Difference {
 export function diff(before: Json, after: Json, path = ""): readonly Difference[] {
   if (before === after) return [];
   if (Array.isArray(before) && Array.isArray(after)) {
-    return diffFields(byIndex(before), byIndex(after), path);
+    const shared = diffFields(byIndex(before.slice(0, after.length)), byIndex(after), path);
+    // The last one goes first: what comes after a removed item moves.
+    const gone = before.slice(after.length).map((item, index) => ({
+      op: "remove" as const,
+      path: `${path}/${after.length + index}`,
+      before: item as Json,
+    }));
+    return [...shared, ...gone.reverse()];
   }
   if (isObject(before) && isObject(after)) return diffFields(before, after, path);
   return [{ op: "replace", path, before, value: after }];

@@ -5,6 +5,7 @@ import type { ResourceKey } from "../core/resource.ts";
 import { type Action, refuse } from "./access.ts";
 import { answer, type ApiAnswer, type ApiRequest, text } from "./exchange.ts";
 import { notFound, problem } from "./problem.ts";
+import { readBool } from "./query.ts";
 import type { Call, Route } from "./route.ts";
 
 const KINDS: readonly EnvoyQuestion["kind"][] = ["xds", "stats", "clusters"];
@@ -57,12 +58,6 @@ function questionOf(kind: EnvoyQuestion["kind"], { query }: ApiRequest): EnvoyQu
     case "clusters":
       return { kind, format };
   }
-}
-
-/** As Go's strconv.ParseBool; undefined for anything else. */
-function readBool(text: string | null): boolean | undefined {
-  if (/^(1|t|T|TRUE|true|True)$/.test(text ?? "")) return true;
-  return /^(0|f|F|FALSE|false|False)$/.test(text ?? "") ? false : undefined;
 }
 
 function told(question: EnvoyQuestion, said: EnvoyAnswer): ApiAnswer {

@@ -129,6 +129,8 @@ export function testPlane(
       kinds,
       viewOf: meshViews({ store, kinds, zone: control.zone ?? "" }),
       list: (type, mesh) => store.list(type, mesh),
+      vipPort: 80,
+      adminListener: false,
     }),
     awaitReceipt: (revision, until) => receipts.settled(revision, until),
     control: {

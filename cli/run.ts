@@ -322,6 +322,8 @@ function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
       kinds,
       viewOf: meshViews({ store, kinds, zone: config.zone }),
       list: (type, mesh) => store.list(type, mesh),
+      vipPort: config.vipPort,
+      adminListener: parts.admin !== null && "server" in parts.admin,
     }),
     control: {
       mode: config.mode,

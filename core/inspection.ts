@@ -93,6 +93,14 @@ export interface Inspection {
   matchesHash(matches: Json): string;
   /** The same by the proxy's inbounds and outbounds, in order of their names. */
   ruleAttachments(dataplane: Resource): readonly RuleAttachment[];
+  /**
+   * What the proxy would be told, by type URL and name; `metadata` is what it says of itself,
+   * `shadow` takes the policies in that are only looked at.
+   */
+  config(
+    dataplane: Resource,
+    by: { readonly metadata: JsonObject; readonly shadow: boolean },
+  ): JsonObject;
   /** The MeshGateway that a builtin gateway's proxy serves. */
   gatewayOf(dataplane: Resource): Resource | undefined;
   servesGateway(dataplane: Resource, gateway: Resource): boolean;

@@ -179,6 +179,49 @@ Deno.test("_rules warns of a route that is not there, and of more sets of tags t
   ]);
 });
 
+Deno.test("_config is what the proxy would be told, without keys; shadows change nothing yet", async () => {
+  const path = "dataplanes/web-1/_config";
+  const missing = await world.call("GET", `/meshes/${MESH}/${path}`);
+  assert.deepEqual([missing.status, missing.json.title], [
+    404,
+    "Failed to fetch dataplane insight",
+  ]);
+  const metadata = { "dataplane.admin.port": "9901" };
+  await world.put({ type: "DataplaneInsight", mesh: MESH, name: "web-1", spec: { metadata } });
+  const { xds, ...others } = await get(path);
+  assert.deepEqual(others, {});
+  const cluster = xds["type.googleapis.com/envoy.config.cluster.v3.Cluster"]["localhost:18080"];
+  assert.equal(cluster.connectTimeout, "5s");
+  const listeners = xds["type.googleapis.com/envoy.config.listener.v3.Listener"];
+  assert.ok("inbound:10.0.0.1:8080" in listeners && "outbound:127.0.0.1:10001" in listeners);
+  assert.deepEqual((await get(`${path}?shadow=true&include=diff`)).diff, []);
+});
+
+Deno.test("_config of a mesh with mutual TLS has placeholders for keys", async () => {
+  const { put, call } = testPlane({}, { kinds: everyKind() });
+  const backends = [{ name: "ca-1", type: "builtin" }];
+  await put({ type: "Mesh", name: "m", spec: { mtls: { enabledBackend: "ca-1", backends } } });
+  const inbound = [{ port: 8080, tags: { "kuma.io/service": "web" } }];
+  const spec = { networking: { address: "10.0.0.1", inbound } };
+  await put({ type: "Dataplane", mesh: "m", name: "web", spec });
+  await put({ type: "DataplaneInsight", mesh: "m", name: "web", spec: {} });
+  const { json } = await call("GET", "/meshes/m/dataplanes/web/_config");
+  const secrets = json.xds[
+    "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"
+  ] as Record<string, JsonObject>;
+  const key = Object.values(secrets).flatMap((secret) => {
+    const { privateKey } = (secret["tlsCertificate"] ?? {}) as Record<string, JsonObject>;
+    return privateKey ? [atob(String(privateKey["inlineBytes"]))] : [];
+  });
+  assert.deepEqual(key, ["KEY"]);
+});
+
+Deno.test("_config is not global's to give", async () => {
+  const { status, json } = await testPlane({ mode: "global" })
+    .call("GET", "/meshes/m/dataplanes/web/_config");
+  assert.deepEqual([status, json.detail], [405, "Not allowed on global CP"]);
+});
+
 Deno.test("/meshservices/…/_dataplanes has the proxies behind a MeshService", async () => {
   const put = (name: string, selector: JsonObject) =>
     world.put({ type: "MeshService", mesh: MESH, name, spec: { selector } });
@@ -223,6 +266,9 @@ const MISSING: readonly (readonly [path: string, status: number, title: string |
   ["/meshes/shop/dataplanes/nope/_rules", 404, "Could not retrieve Dataplane"],
   ["/meshes/nope/dataplanes/web-1/_rules", 404, "Failed to retrieve Mesh"],
   ["/meshes/shop/meshgateways/nope/_rules", 404, "Could not retrieve MeshGateway"],
+  ["/meshes/shop/dataplanes/web-1/_config?shadow=x", 400, "Bad Request"],
+  ["/meshes/shop/dataplanes/web-1/_config?include=diff,x", 400, "Bad Request"],
+  ["/meshes/nope/dataplanes/web-1/_config", 404, "Failed to retrieve Mesh"],
   ["/meshes/nope/meshtimeouts/all/dataplanes", 404, "Could not list Dataplanes"],
   ["/meshes/shop/meshtimeouts/nope/_resources/dataplanes", 404, "Could not retrieve policy"],
   ["/meshes/nope/meshtimeouts/all/_resources/dataplanes", 404, "Failed to retrieve Mesh"],

@@ -2,6 +2,7 @@
 
 import type { Route } from "../route.ts";
 import { ATTACHMENT_ROUTES } from "./attachments.ts";
+import { CONFIG_ROUTES } from "./config.ts";
 import { EXCLUSIVE_ROUTES } from "./exclusive.ts";
 import { GATEWAY_ROUTES } from "./gateways.ts";
 import { HOSTNAME_ROUTES } from "./hostnames.ts";
@@ -11,6 +12,7 @@ import { SELECTED_ROUTES } from "./selected.ts";
 
 export const INSPECT_ROUTES: readonly Route[] = [
   ...ATTACHMENT_ROUTES,
+  ...CONFIG_ROUTES,
   ...EXCLUSIVE_ROUTES,
   ...GATEWAY_ROUTES,
   ...HOSTNAME_ROUTES,

@@ -11,6 +11,7 @@ import { gatewayOf, type GatewaySpec } from "../../policies/match/target_ref.ts"
 import { attachmentsOf, concernsDataplane, referableOf } from "./attachments.ts";
 import { ruleAttachments } from "./rule_attachments.ts";
 import { rulesOf } from "./rules.ts";
+import { configOf } from "./config.ts";
 import { servesGateway, servesRoute } from "./gateways.ts";
 
 /** What inspection looks at, all of one revision. */
@@ -19,9 +20,13 @@ export interface Inspected {
   /** Of a mesh that is there, with policies of every kind. */
   viewOf(mesh: string): MeshView;
   list(type: string, mesh?: string): readonly Resource[];
+  readonly vipPort: number;
+  /** Whether proxies listen for the control plane to ask their Envoys. */
+  readonly adminListener: boolean;
 }
 
-export function inspect({ kinds, viewOf, list }: Inspected): Inspection {
+export function inspect(inspected: Inspected): Inspection {
+  const { kinds, viewOf, list } = inspected;
   const policies = kinds.all().filter(({ policy }) => policy);
   const proxy = (dataplane: Resource) => dataplane as unknown as Resource<DataplaneSpec>;
   const referable = ({ mesh }: Resource) => referableOf(viewOf(mesh));
@@ -49,6 +54,8 @@ export function inspect({ kinds, viewOf, list }: Inspected): Inspection {
     rules,
     matchesHash,
     ruleAttachments: (dataplane) => ruleAttachments(proxy(dataplane), rules(dataplane)),
+    config: ({ mesh, name }, by) =>
+      configOf(viewOf(mesh), name, { ...inspected, ...by, kinds: policies }),
     gatewayOf: (dataplane) =>
       gatewayOf(proxy(dataplane), referable(dataplane).gateways) as Resource | undefined,
     servesGateway: (dataplane, gateway) =>
