@@ -86,7 +86,7 @@ function underSpec(
 }
 
 /** The spec stands flat beside the meta fields, or under a key of its own where it is no message. */
-function specOf(
+export function specOf(
   { message }: ResourceDescriptor,
   body: JsonObject,
 ): { readonly spec: JsonObject; readonly others: readonly string[] } {

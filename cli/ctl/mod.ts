@@ -8,6 +8,7 @@ import { Command, Option } from "commander";
 import { inHouseStyle } from "../help.ts";
 import { errorText, exitCodeOf } from "../output.ts";
 import { apply, type ApplyOptions } from "./apply.ts";
+import { check } from "./check.ts";
 import { sessions, withExamples } from "./command.ts";
 import {
   type AddOptions,
@@ -143,6 +144,17 @@ function addInspectCommands(ctl: Command, io: CtlIo): void {
         ),
       ),
     ["ursa ctl receipt 42", "ursa ctl receipt 42 -o json"],
+  );
+  withExamples(
+    ctl.command("check")
+      .description(
+        "List what is kept without effect: types and fields that no proxy notices yet, and what " +
+          "other control planes accepted. Exit status 0: there is none, 3: there is some",
+      )
+      .addOption(output())
+      .option("--no-headers", "leave out the first line of the table")
+      .action(withSession<[InspectOptions]>(check)),
+    ["ursa ctl check", "ursa ctl check -o json"],
   );
   const debug = ctl.command("debug").description("Look inside a control plane");
   withExamples(

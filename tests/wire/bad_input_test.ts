@@ -202,7 +202,7 @@ async function refusesRegistrations(zone: Zone, ca: string): Promise<void> {
     [dataplane("Upper_case", address), 3, /node id "default\.Upper_case" is not/],
     [{ ...dataplane("lost", address), mesh: "nowhere" }, 9, /mesh "nowhere" is not here/],
     [dataplane("no-port", address, 0), 3, /port/],
-    [{ ...dataplane("typo", address), networkin: {} }, 3, /networkin/],
+    [{ ...dataplane("bare", address), networking: { address } }, 3, /an inbound or a gateway/],
   ];
   for (const [resource, code, says] of cases) {
     await onlyCounted(zone.rest, REFUSED, async () => {
