@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { orderIn, testPlane } from "./plane_test.ts";
 
 const DAY_MS = 24 * 3_600_000;
@@ -96,6 +97,20 @@ Deno.test("POST /tokens/… lists everything that is wrong with its body", async
     assert.equal(status, 400);
     assert.match(json.detail, /^the body must be /);
   }
+});
+
+Deno.test("POST /tokens/… answers whatever it is sent", async () => {
+  const plane = testPlane();
+  const field = fc.constantFrom("name", "mesh", "tags", "type", "validFor", "scope", "groups", "x");
+  const body = fc.oneof(fc.jsonValue(), fc.dictionary(field, fc.jsonValue()), fc.string());
+  await fc.assert(fc.asyncProperty(
+    fc.constantFrom("dataplane", "zone", "user"),
+    body,
+    async (kind, content) => {
+      const { status } = await plane.call("POST", `/tokens/${kind}`, { body: content });
+      return status === 200 || status === 400;
+    },
+  ));
 });
 
 Deno.test("POST /tokens/… is for those who may, one kind at a time", async () => {

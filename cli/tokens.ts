@@ -73,6 +73,15 @@ export function openTokens(
     return users.keyring;
   }
 
+  /** What is nearer than a key that is not there. */
+  function whyKeyless(kind: TokenKind, mesh: string): string | null {
+    if (kind === "zone" && config.global !== null) {
+      return `zone tokens are issued at global: ${config.global} keeps their signing keys`;
+    }
+    const isThere = kind !== "dataplane" || resources.get({ type: "Mesh", mesh: "", name: mesh });
+    return isThere ? null : `there is no mesh "${mesh}", and so no signing key`;
+  }
+
   return {
     verifyUser(jwt, nowMs) {
       const verdict = verifyToken("user", jwt, userKeyring(), nowMs);
@@ -86,8 +95,9 @@ export function openTokens(
       const mesh = order.kind === "dataplane" ? order.claims.mesh : "";
       const found = newestSigningKey(order.kind, mesh, secretsOf(resources, mesh));
       if (found.ok) return { ok: true, token: issueToken({ ...order, ...at }, found.signingKey) };
-      const reason = found.missing ? "no_key" : "broken_key";
-      return { ok: false, reason, message: found.message };
+      if (!found.missing) return { ok: false, reason: "broken_key", message: found.message };
+      const message = whyKeyless(order.kind, mesh) ?? found.message;
+      return { ok: false, reason: "no_key", message };
     },
   };
 }

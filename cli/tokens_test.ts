@@ -26,6 +26,7 @@ async function tokensOf(flags: Sources["flags"] = {}) {
   return { tokens: openTokens({ config, resources: store, keys }), store, put };
 }
 
+const NOTHING: Sources = { flags: {}, env: () => undefined };
 const JANE = {
   kind: "user",
   claims: { name: "jane", groups: ["team"] },
@@ -52,14 +53,23 @@ Deno.test("openTokens() issues what it verifies, until the store says otherwise"
 });
 
 Deno.test("openTokens() issues with what there is, and says what is missing", async () => {
-  const { tokens, put } = await tokensOf({ zoneTokenIssuer: "false" });
+  const { tokens, put, store } = await tokensOf({ zoneTokenIssuer: "false" });
   const claims = { name: "", mesh: "shop", tags: {}, type: "", workload: "" };
   const dataplane = tokens.issue({ kind: "dataplane", claims, validForMs: HOUR }, AT);
   assert.ok(!dataplane.ok && dataplane.reason === "no_key");
-  assert.match(dataplane.message, /Secret of mesh "shop" named "dataplane-.*-shop-1"/);
+  assert.match(dataplane.message, /there is no mesh "shop"/);
+  const shop = { type: "Mesh", mesh: "", name: "shop", labels: {}, spec: {} };
+  await store.commit([{ op: "put", resource: shop }], NOW);
+  const again = tokens.issue({ kind: "dataplane", claims, validForMs: HOUR }, AT);
+  assert.match(again.ok ? "" : again.message, /Secret of mesh "shop" named "dataplane-.*-shop-1"/);
   const zoneClaims = { zone: "", scope: [] };
   const zone = tokens.issue({ kind: "zone", claims: zoneClaims, validForMs: HOUR }, AT);
   assert.ok(!zone.ok && zone.reason === "disabled");
+  const federated = { ...resolveConfig("standalone", NOTHING).config, global: "grpcs://global" };
+  const keys = await readKeySources(federated);
+  const inZone = openTokens({ config: federated, resources: store, keys })
+    .issue({ kind: "zone", claims: zoneClaims, validForMs: HOUR }, AT);
+  assert.match(inZone.ok ? "" : inZone.message, /issued at global: grpcs:\/\/global/);
   await put("user-token-signing-key-2", "broken");
   const user = tokens.issue(JANE, AT);
   assert.ok(!user.ok && user.reason === "broken_key");
