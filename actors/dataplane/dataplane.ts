@@ -412,8 +412,10 @@ function stepped(state: State, step: StepResult, at: Context): Turn<State> {
     }
   }
   if (step.events.length > 0) effects.push(tellInsight(next, false));
-  if (step.events.some(({ event, typeUrl }) => event === "acked" && typeUrl === TYPES.listener)) {
-    next = { ...next, stream: { ...stream, ads: step.state, listens: true } };
+  const listeners = step.events.findLast(({ typeUrl }) => typeUrl === TYPES.listener);
+  if (listeners) {
+    const listens = listeners.event === "acked";
+    next = { ...next, stream: { ...stream, ads: step.state, listens } };
   }
   if (next.owed && isSettled(step.state)) {
     next = { ...next, owed: false };
@@ -426,9 +428,9 @@ function stepped(state: State, step: StepResult, at: Context): Turn<State> {
 // ---- registration
 
 function announceIfListening(state: State, at: Context): Turn<State> {
-  const { announcement, stream } = state;
-  if (!announcement || announcement.underWay) return [state, []];
-  if (!stream?.listens || !isSettled(stream.ads)) return [state, []];
+  const { announcement, stream, remarks } = state;
+  if (!announcement || announcement.underWay || remarks.waiting !== null) return [state, []];
+  if (!stream?.listens || !isSettled(stream.ads) || !seesRegistration(state)) return [state, []];
   const { draft } = announcement;
   const healthy = withHealth(draft, { health: state.health, declared: draft });
   return [{ ...state, announcement: { draft, underWay: true } }, [
@@ -476,6 +478,11 @@ function registered(state: State, result: WriteResult, at: Context): Turn<State>
   ]];
 }
 
+/** What it ACKs before that may be made from what an earlier run registered with: other ports. */
+function seesRegistration({ registeredAt, args: { key }, views }: State): boolean {
+  return registeredAt !== null && (views.get(key.mesh)?.revision ?? 0) >= registeredAt;
+}
+
 /** News of what is stored: a registration that somebody removed has to be made again. */
 function looked(state: State, revision: number, at: Context): Turn<State> {
   const { key } = state.args;
@@ -483,8 +490,10 @@ function looked(state: State, revision: number, at: Context): Turn<State> {
   const removed = state.registeredAt !== null && seen >= state.registeredAt && !ownResource(state);
   if (!removed) {
     const [next, effects] = regenerate(state, revision, at);
-    const [last, more] = reviewHealth(next, at);
-    return [last, [...effects, ...more]];
+    // What it ACKed before may be all there is.
+    const [announcing, write] = announceIfListening(next, at);
+    const [last, more] = reviewHealth(announcing, at);
+    return [last, [...effects, ...write, ...more]];
   }
   const why = { code: FAILED_PRECONDITION, message: "its registration was deleted" };
   const [next, effects] = dropStream({ ...state, registeredAt: null }, why, at);

@@ -411,3 +411,28 @@ Deno.test("a fresh Envoy of a peer without ids takes traffic when it listens aga
   assert.deepEqual(caller.seen, ["EDS web", "EDS web"], "without it, then with it");
   assert.deepEqual(webSeenBy(caller), ["10.0.0.1:8080"]);
 });
+
+Deno.test("a new run with another port is nobody's endpoint before it listens there", () => {
+  const at = world();
+  const envoy = web(at, { instance: "run-1" });
+  envoy.connect();
+  const calling = client(at);
+  assert.deepEqual(webSeenBy(calling), ["10.0.0.1:8080"]);
+  envoy.disconnect();
+  const next = web(at, {
+    instance: "run-2",
+    resource: sidecar(WEB, { address: "10.0.0.1", port: 8081 }),
+  });
+  // Until its registration is durable it is given what the run before it had, and ACKs that.
+  at.storeHeld = true;
+  next.connect();
+  at.settle();
+  assert(next.running(TYPES.listener).has("inbound:10.0.0.1:8080"));
+  at.storeHeld = false;
+  for (let steps = 0; at.step(); steps++) {
+    const listens = next.running(TYPES.listener).has("inbound:10.0.0.1:8081");
+    assert(listens || !webSeenBy(calling).includes("10.0.0.1:8081"), `after ${steps} steps`);
+  }
+  assert.deepEqual(webSeenBy(calling), ["10.0.0.1:8081"]);
+  at.check();
+});

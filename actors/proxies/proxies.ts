@@ -2,6 +2,7 @@
 
 import type { KindTable } from "../../core/kind_table.ts";
 import type { ProxyKey, ProxyType } from "../../core/proxy.ts";
+import { isLocal } from "../../kds/filter.ts";
 import {
   type DataplaneArgs,
   type DataplaneMsg,
@@ -188,7 +189,8 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
         if (msg.full) {
           for (const { key, resource } of msg.changes) {
             const type = proxyTypeOf(key.type);
-            if (!type || !resource) continue;
+            // Another zone's ingress says the same of itself, and is that zone's to take away.
+            if (!type || !resource || !isLocal(resource, "zone")) continue;
             if (resource.labels[REGISTERED_BY_LABEL] !== REGISTERED_BY_PROXY) continue;
             const proxy = { type, mesh: key.mesh, name: key.name };
             effects.push(...spawn(state, { key: proxy, registered: true }));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { everyKind } from "../../cli/kinds.ts";
 import type { JsonObject } from "../../core/resource.ts";
-import { ingressResource, mesh, sidecar } from "../../tests/system/zone_edits.ts";
+import { draftOf, ingressResource, mesh, sidecar } from "../../tests/system/zone_edits.ts";
 import { ZoneWorld } from "../../tests/system/zone_world.ts";
 import { TYPES } from "../../xds/snapshot.ts";
 import { readRegistration } from "./registration.ts";
@@ -95,4 +95,18 @@ Deno.test("after a restart of the door every proxy comes back, and those that do
   assert(stays.stream);
   assert.deepEqual(at.store.list("Dataplane").map(({ name }) => name), ["stays"]);
   at.check();
+});
+
+Deno.test("another zone's ingress stays when a control plane starts, though nobody here brings it", () => {
+  const at = new ZoneWorld({ seed: 1 });
+  const gate = draftOf(ingressResource("gate-1-of-west"));
+  at.put({
+    ...gate,
+    labels: { "ursa.io/registered-by": "proxy", "kuma.io/origin": "global" },
+    spec: { ...gate.spec, zone: "west" },
+  });
+  at.settle();
+  at.kernel.send("proxies", { tag: "nonsense" });
+  at.pass(60_000);
+  assert.deepEqual(at.store.list("ZoneIngress").map(({ name }) => name), ["gate-1-of-west"]);
 });
