@@ -5,7 +5,7 @@ import { receiptOf } from "../actors/receipts/receipts.ts";
 import { RECEIPTS, type ReceiptsMsg } from "../actors/receipts/messages.ts";
 import { HUB, type WriteResult } from "../actors/hub/messages.ts";
 import { admitInZone, deriveInZone } from "../actors/hub/zone_rules.ts";
-import { onlyInMeshes } from "../actors/hub/batch.ts";
+import { onlyInMeshes, type StoreReader } from "../actors/hub/batch.ts";
 import type { HubArgs } from "../actors/hub/hub.ts";
 import type { PortResult } from "../actors/runtime/actor.ts";
 import { startSystem, type System } from "../actors/runtime/io/pump.ts";
@@ -168,7 +168,7 @@ function start(parts: Parts): Started {
   if (admin) late.envoys.open(zoneEnvoyAdmin(admin, { store, zone: config.zone }));
   const system = startSystem({
     seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
-    tree: treeOf(parts),
+    tree: treeOf({ ...parts, reader: store, newClusterId: crypto.randomUUID() }),
     ports: {
       store: storePort(store),
       signer: signerPort(),
@@ -187,12 +187,20 @@ function start(parts: Parts): Started {
   return { system, late, failed };
 }
 
-function treeOf(parts: Parts): Tree {
-  const { config, kinds, store, instanceId } = parts;
+/** What the actors of a control plane are made of: nothing of it touches the outside. */
+export interface TreeParts
+  extends Pick<Parts, "config" | "kinds" | "instanceId" | "admin" | "keys"> {
+  readonly reader: StoreReader;
+  /** For a global whose store has no identity yet. */
+  readonly newClusterId: string;
+}
+
+export function treeOf(parts: TreeParts): Tree {
+  const { config, kinds, reader, instanceId, newClusterId } = parts;
   const policies = POLICIES.map(({ resource }) => resource.name);
   const descriptors = kinds.all();
   const types = descriptors.map(({ name }) => name);
-  const common = { reader: store, types, receipts: RECEIPTS } as const;
+  const common = { reader, types, receipts: RECEIPTS } as const;
   if (config.mode === "global") {
     const hub: HubArgs = {
       ...common,
@@ -205,7 +213,7 @@ function treeOf(parts: Parts): Tree {
       identity: { mayCreateCas: true },
       global: {
         descriptors,
-        newClusterId: crypto.randomUUID(),
+        newClusterId,
         instance: instanceId,
         version: KUMA_VERSION,
         receipts: RECEIPTS,

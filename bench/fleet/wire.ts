@@ -105,7 +105,7 @@ function varint(...values: readonly number[]): Uint8Array {
 }
 
 /** Fields with their bytes: those of the number, when it is one. */
-function* fieldsOf(bytes: Uint8Array): Generator<readonly [number, Uint8Array]> {
+export function* fieldsOf(bytes: Uint8Array): Generator<readonly [number, Uint8Array]> {
   let at = 0;
   const number = (): number => {
     let [value, shift] = [0, 1];

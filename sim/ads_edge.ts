@@ -1,0 +1,135 @@
+// The zone's side of its proxies' streams, as xds/io/server.ts and cli/listen.ts have it.
+
+import type { XdsCommand } from "../actors/dataplane/messages.ts";
+import { PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
+import type { Dialect, Outgoing } from "../xds/stream.ts";
+import { readRequest, writeResponse } from "../xds/wire.ts";
+import type { Host } from "./kds_edges.ts";
+import { type DialOptions, type End, type Ended, type Handler, UNAVAILABLE } from "./network.ts";
+
+const KEEPALIVE_MS = 15_000;
+const INVALID_ARGUMENT = 3;
+const RESOURCE_EXHAUSTED = 8;
+
+export const ADS_DIAL: DialOptions = {
+  port: "dp",
+  timeoutMs: 5_000,
+  keepalive: {
+    client: { intervalMs: 30_000, timeoutMs: 10_000 },
+    server: { intervalMs: KEEPALIVE_MS, timeoutMs: KEEPALIVE_MS },
+  },
+};
+
+interface Open {
+  readonly end: End;
+  readonly channel: Dialect;
+  readonly nodeId: string;
+}
+
+export class AdsEdge {
+  readonly #host: Host;
+  readonly #identifier: string;
+  readonly #open = new Map<string, Open>();
+  #serial = 0;
+
+  constructor(host: Host, identifier: string) {
+    this.#host = host;
+    this.#identifier = identifier;
+  }
+
+  get streams(): number {
+    return this.#open.size;
+  }
+
+  /** One stream for each connection; the channel's name is the dialect. */
+  accept(end: End): Handler {
+    const stream = `ads-${++this.#serial}`;
+    return {
+      frame: (channel, bytes) => {
+        try {
+          this.#received(stream, { end, channel: channel as Dialect, bytes });
+        } catch (error) {
+          if (!(error instanceof TypeError)) throw error;
+          this.#host.count("ads malformed");
+          this.#finish(stream, end, channel, { code: INVALID_ARGUMENT, message: error.message });
+        }
+      },
+      ended: () => {
+        this.#closed(stream);
+        end.close();
+      },
+      lost: () => this.#closed(stream),
+    };
+  }
+
+  command(what: XdsCommand): void {
+    switch (what.do) {
+      case "send": {
+        const open = this.#open.get(what.stream);
+        if (!open) return;
+        const bytes = writeResponse(open.channel, what.out as Outgoing, this.#identifier);
+        open.end.send(open.channel, bytes);
+        const { luck } = this.#host;
+        if (!luck.strikes("a proxy's stream ends behind a response")) return;
+        return this.#end(what.stream, { code: UNAVAILABLE, message: "bad luck" });
+      }
+      case "probe":
+        return;
+      case "end":
+        return this.#end(what.stream, what);
+      case "end_all":
+        for (const stream of [...this.#open.keys()]) this.#end(stream, what);
+    }
+  }
+
+  #received(
+    stream: string,
+    { end, channel, bytes }: {
+      readonly end: End;
+      readonly channel: Dialect;
+      readonly bytes: Uint8Array;
+    },
+  ): void {
+    const { request, node } = readRequest(channel, bytes);
+    const nodeId = typeof node?.["id"] === "string" ? node["id"] : "";
+    const open = this.#open.get(stream);
+    if (!open) {
+      if (!node || nodeId === "") throw new TypeError("node.id: the first request must carry it");
+      this.#open.set(stream, { end, channel, nodeId });
+      this.#tell({
+        tag: "stream_opened",
+        stream,
+        node,
+        dialect: channel,
+        request,
+        credential: null,
+      });
+      return;
+    }
+    if (nodeId !== "" && nodeId !== open.nodeId) {
+      throw new TypeError(`node.id: must stay ${open.nodeId} on this stream, is ${nodeId}`);
+    }
+    if (this.#tell({ tag: "stream_request", stream, request })) return;
+    this.#host.count("ads overrun");
+    this.#end(stream, { code: RESOURCE_EXHAUSTED, message: "too many requests are waiting" });
+  }
+
+  #end(stream: string, { code, message }: Ended): void {
+    const open = this.#open.get(stream);
+    if (open) this.#finish(stream, open.end, open.channel, { code, message });
+  }
+
+  #finish(stream: string, end: End, channel: string, why: Ended): void {
+    end.end(channel, why);
+    this.#closed(stream);
+  }
+
+  #closed(stream: string): void {
+    if (!this.#open.delete(stream)) return;
+    this.#tell({ tag: "stream_closed", stream });
+  }
+
+  #tell(msg: ProxiesMsg): boolean {
+    return this.#host.deliver(PROXIES, msg);
+  }
+}

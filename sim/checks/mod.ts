@@ -1,0 +1,24 @@
+// Everything that must hold in a simulated world.
+
+import type { Check, World } from "../world.ts";
+import { nothingOverflows, versionsGoForward } from "./forward.ts";
+import { incrementalEqualsScratch } from "./scratch.ts";
+import { addressesStay, meshesStayApart, serversListenFirst } from "./seen.ts";
+import { zonesAndGlobalAgree } from "./sync.ts";
+import { noWriteIsLost } from "./writes.ts";
+import { receiptsComplete, zonesTellTheTruth } from "./zone.ts";
+
+export function everyCheck(world: World): readonly Check[] {
+  return [
+    meshesStayApart(world),
+    serversListenFirst(world),
+    addressesStay(world),
+    versionsGoForward(world),
+    nothingOverflows(world),
+    noWriteIsLost(world),
+    zonesAndGlobalAgree(world),
+    incrementalEqualsScratch(world),
+    zonesTellTheTruth(world),
+    receiptsComplete(world),
+  ];
+}

@@ -1,0 +1,98 @@
+// What crosses between global and its zones: all of it, nothing else, and as it was at home.
+
+import assert from "node:assert/strict";
+import { ORIGIN_LABEL } from "../../core/names.ts";
+import {
+  type Draft,
+  keyText,
+  type Resource,
+  type ResourceDescriptor,
+} from "../../core/resource.ts";
+import { isEnabled, type ZoneSpec } from "../../core/zone.ts";
+import { decodeResource } from "../../kds/codec.ts";
+import { globalToZone, zoneToGlobal } from "../../kds/direction.ts";
+import { goesToGlobal, goesToZone, zoneOf } from "../../kds/filter.ts";
+import { type Encoded, encodeDownward, encodeUpward } from "../../kds/offers.ts";
+import { zoneYields } from "../../kds/predicate.ts";
+import { KUMA_FEATURES } from "../../kds/wire.ts";
+import { type ControlPlane, KINDS } from "../control_plane.ts";
+import type { Check, World } from "../world.ts";
+
+const DESCRIPTORS = KINDS.all();
+
+export function zonesAndGlobalAgree(world: World): Check {
+  return {
+    name: "zones and global agree",
+    atRest() {
+      const { global } = world;
+      if (!global) return;
+      for (const zone of world.zones) {
+        if (!global.disk.image.get({ type: "Zone", mesh: "", name: zone.name })) continue;
+        for (const descriptor of globalToZone(DESCRIPTORS)) checkDown(global, zone, descriptor);
+        for (const descriptor of zoneToGlobal(DESCRIPTORS)) checkUp(global, zone, descriptor);
+      }
+    },
+  };
+}
+
+function checkDown(
+  { disk: { image: here } }: ControlPlane,
+  { name: zone, disk: { image: there } }: ControlPlane,
+  descriptor: ResourceDescriptor,
+): void {
+  const isDisabled = (name: string) => {
+    const found = here.get({ type: "Zone", mesh: "", name });
+    return found !== undefined && !isEnabled(found.spec as ZoneSpec);
+  };
+  const offered = here.list(descriptor.name)
+    .filter((resource) =>
+      goesToZone(resource, { descriptor, zone, isDisabled, features: KUMA_FEATURES })
+    )
+    .map((resource) =>
+      arrived(encodeDownward(resource, { descriptor, hashNames: true }), descriptor)
+    );
+  // The zone's own note about its global, and its virtual IPs, never came from there.
+  const held = there.list(descriptor.name).filter((resource) =>
+    zoneYields(resource, descriptor) && resource.labels[ORIGIN_LABEL] === "global"
+  );
+  compare(offered, held, `${descriptor.name}s of global in ${zone}`);
+}
+
+function checkUp(
+  { disk: { image: there } }: ControlPlane,
+  { name: zone, disk: { image: here } }: ControlPlane,
+  descriptor: ResourceDescriptor,
+): void {
+  const offered = here.list(descriptor.name)
+    .filter((resource) => goesToGlobal(resource, descriptor))
+    .map((resource) => arrived(encodeUpward(resource, { descriptor, zone }), descriptor));
+  const held = there.list(descriptor.name).filter((resource) =>
+    zoneOf(resource) === zone && resource.labels[ORIGIN_LABEL] !== "global"
+  );
+  compare(offered, held, `${descriptor.name}s of ${zone} on global`);
+}
+
+function arrived(encoded: Encoded, descriptor: ResourceDescriptor): Draft {
+  if (!encoded.ok) assert.fail(encoded.reason);
+  const decoded = decodeResource(encoded.item, descriptor);
+  if (!decoded.ok) assert.fail(decoded.reason);
+  return decoded.draft;
+}
+
+function compare(offered: readonly Draft[], held: readonly Resource[], what: string): void {
+  const texts = (drafts: readonly Draft[]) =>
+    new Map(drafts.map((draft) => [keyText(draft), canonical(draft.spec)]));
+  const [should, is] = [texts(offered), texts(held)];
+  assert.deepEqual([...is.keys()].sort(), [...should.keys()].sort(), what);
+  for (const [key, spec] of should) assert.equal(is.get(key), spec, `${what}: ${key}`);
+}
+
+function canonical(value: unknown): string {
+  return JSON.stringify(
+    value,
+    (_key, part) =>
+      typeof part === "object" && part !== null && !Array.isArray(part)
+        ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => a < b ? -1 : 1))
+        : part,
+  );
+}

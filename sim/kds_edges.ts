@@ -1,0 +1,422 @@
+// Both ends of the connection between a zone and global, as kds/io has them, over the simulated
+// network: the same events and commands for the actors, the same bytes on the wire.
+
+import { UPLINK } from "../actors/uplink/messages.ts";
+import type { Message, Path } from "../actors/runtime/actor.ts";
+import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../kds/envelope.ts";
+import {
+  CLIENT_KEEPALIVE_MS,
+  KEEPALIVE_TIMEOUT_MS,
+  readReports,
+  SERVER_KEEPALIVE_MS,
+} from "../kds/io/methods.ts";
+import {
+  type CallerInfo,
+  type ClientCommand,
+  type ClientEvent,
+  HASH_SUFFIX,
+  MESSAGE_BYTES_MAX,
+  type ServerCommand,
+  type ServerEvent,
+  type StreamKind,
+  ZONE_PING_HEALTH,
+} from "../kds/wire.ts";
+import { decode, encode } from "../proto/mod.ts";
+import type { DialOptions, End, Ended, Handler, Network, Site } from "./network.ts";
+import type { Luck } from "./unlucky.ts";
+
+/** What an edge knows of the process that it belongs to. */
+export interface Host {
+  readonly site: Site;
+  readonly network: Network;
+  readonly luck: Luck;
+  /** False: nobody lives there, or there is no room. */
+  deliver(to: Path, msg: Message): boolean;
+  count(what: string): void;
+}
+
+const KINDS: readonly StreamKind[] = [
+  "global_to_zone",
+  "zone_to_global",
+  "xds",
+  "stats",
+  "clusters",
+];
+const HEALTH = "health";
+const HEALTH_RESPONSE = "kuma.mesh.v1alpha1.ZoneHealthCheckResponse";
+const GLOBAL: Path = "global";
+const ADMIT_MS_MAX = 10_000;
+const CONNECT_MS_MAX = 10_000;
+const HEALTH_MS_MAX = 10_000;
+const REOPEN_MS = 1_000;
+const PEER_ERROR: Readonly<Record<string, number>> = {
+  canceled: 1,
+  invalid_argument: 3,
+  aborted: 10,
+  internal: 13,
+  unavailable: 14,
+  unauthenticated: 16,
+  permission_denied: 7,
+  failed_precondition: 9,
+};
+const RESOURCE_EXHAUSTED = 8;
+
+export const KDS_DIAL: DialOptions = {
+  port: "kds",
+  timeoutMs: CONNECT_MS_MAX,
+  keepalive: {
+    client: { intervalMs: CLIENT_KEEPALIVE_MS, timeoutMs: KEEPALIVE_TIMEOUT_MS },
+    server: { intervalMs: SERVER_KEEPALIVE_MS, timeoutMs: KEEPALIVE_TIMEOUT_MS },
+  },
+};
+
+const text = new TextEncoder();
+
+/** A call's metadata goes first on its stream, as its headers do. */
+interface Headers {
+  readonly zone: string;
+  readonly reports?: string;
+}
+
+// ---- global
+
+interface Open {
+  readonly end: End;
+  readonly kind: StreamKind;
+  readonly channel: string;
+  to: Path | null;
+  waiting: Uint8Array[];
+}
+
+export class KdsServerEdge {
+  readonly #host: Host;
+  readonly #open = new Map<string, Open>();
+  #serial = 0;
+
+  constructor(host: Host) {
+    this.#host = host;
+  }
+
+  get streams(): number {
+    return this.#open.size;
+  }
+
+  accept(end: End): Handler {
+    const byChannel = new Map<string, string>();
+    return {
+      frame: (channel, bytes) => {
+        if (channel.startsWith(HEALTH)) return this.#health(end, channel, bytes);
+        const stream = byChannel.get(channel);
+        if (stream === undefined) {
+          const opened = this.#opened(end, channel, bytes);
+          if (opened !== null) byChannel.set(channel, opened);
+        } else this.#received(stream, bytes);
+      },
+      ended: (channel) => {
+        const stream = byChannel.get(channel);
+        byChannel.delete(channel);
+        if (stream !== undefined) this.#closed(stream);
+      },
+      lost: () => {
+        for (const stream of byChannel.values()) this.#closed(stream);
+        byChannel.clear();
+      },
+    };
+  }
+
+  command(what: ServerCommand): void {
+    const open = this.#open.get(what.stream);
+    if (!open) {
+      if (what.do === "admit") this.#tellClosed(what.to, what.stream);
+      return;
+    }
+    switch (what.do) {
+      case "admit":
+        open.to = what.to;
+        for (const bytes of open.waiting.splice(0)) this.#received(what.stream, bytes);
+        if (this.#host.luck.strikes("a zone's stream ends when it is admitted")) {
+          this.#end(what.stream, { code: PEER_ERROR["unavailable"]!, message: "bad luck" });
+        }
+        return;
+      case "send": {
+        const bytes = "request" in what
+          ? encodeRequest(what.request)
+          : encodeResponse(what.response);
+        if (bytes.length > MESSAGE_BYTES_MAX) {
+          this.#host.count("kds oversize");
+          const message = `Attempted to send message with a size larger than ${MESSAGE_BYTES_MAX}`;
+          return this.#end(what.stream, { code: RESOURCE_EXHAUSTED, message });
+        }
+        return open.end.send(open.channel, bytes);
+      }
+      case "close":
+        return this.#end(what.stream, { code: PEER_ERROR[what.code]!, message: what.message });
+    }
+  }
+
+  #opened(end: End, channel: string, bytes: Uint8Array): string | null {
+    const { zone } = JSON.parse(new TextDecoder().decode(bytes)) as Headers;
+    const kind = channel.split(" ")[0] as StreamKind;
+    const stream = `kds-${++this.#serial}`;
+    const open: Open = { end, kind, channel, to: null, waiting: [] };
+    this.#open.set(stream, open);
+    const event: ServerEvent = {
+      tag: "stream_opened",
+      stream,
+      kind,
+      zone,
+      caller: callerOf(end),
+    };
+    if (!this.#host.deliver(GLOBAL, event)) {
+      this.#end(stream, { code: 14, message: "too many zones connect at once" });
+      return null;
+    }
+    this.#host.network.agenda.after(ADMIT_MS_MAX, () => {
+      if (this.#open.get(stream) === open && open.to === null) {
+        this.#host.count("kds streams not admitted");
+        this.#end(stream, { code: 14, message: "nobody takes this stream; try again" });
+      }
+    });
+    return stream;
+  }
+
+  #received(stream: string, bytes: Uint8Array): void {
+    const open = this.#open.get(stream);
+    if (!open) return;
+    if (open.to === null) {
+      open.waiting.push(bytes);
+      return;
+    }
+    const { kind } = open;
+    if (kind !== "global_to_zone" && kind !== "zone_to_global") return;
+    let event: ServerEvent;
+    try {
+      event = kind === "global_to_zone"
+        ? { tag: "request_received", stream, request: decodeRequest(bytes) }
+        : { tag: "response_received", stream, response: decodeResponse(bytes) };
+      noteMessage(this.#host, event);
+    } catch {
+      this.#host.count("kds malformed");
+      return this.#end(stream, { code: 3, message: "malformed message" });
+    }
+    if (this.#host.deliver(open.to, event)) return;
+    this.#host.count("kds overrun");
+    this.#end(stream, { code: 14, message: "more than can be handled; try again" });
+  }
+
+  #health(end: End, channel: string, bytes: Uint8Array): void {
+    const { zone, reports } = JSON.parse(new TextDecoder().decode(bytes)) as Headers;
+    const event: ServerEvent = {
+      tag: "health_checked",
+      zone,
+      caller: callerOf(end),
+      reports: readReports(reports ?? "[]"),
+    };
+    this.#host.deliver(GLOBAL, event);
+    if (this.#host.luck.strikes("a health check is lost")) return end.close();
+    end.send(channel, encode(HEALTH_RESPONSE, { interval: "10s" }));
+  }
+
+  #end(stream: string, why: Ended): void {
+    const open = this.#open.get(stream);
+    if (!open) return;
+    open.end.end(open.channel, why);
+    this.#closed(stream);
+  }
+
+  #closed(stream: string): void {
+    const open = this.#open.get(stream);
+    if (!open) return;
+    this.#open.delete(stream);
+    if (open.to !== null) this.#tellClosed(open.to, stream);
+  }
+
+  #tellClosed(to: Path, stream: string): void {
+    const event: ServerEvent = { tag: "stream_closed", stream, reason: "the stream ended" };
+    this.#host.deliver(to, event);
+  }
+}
+
+// ---- the zone
+
+interface Live {
+  readonly id: string;
+  readonly end: End | null;
+  over: boolean;
+}
+
+export class KdsClientEdge {
+  readonly #host: Host;
+  readonly #global: Site;
+  #live: Live | null = null;
+  #healthChecks = 0;
+  #reopened = 0;
+
+  constructor(host: Host, global: Site) {
+    this.#host = host;
+    this.#global = global;
+  }
+
+  get end(): End | null {
+    return this.#live?.end ?? null;
+  }
+
+  command(what: ClientCommand): void {
+    switch (what.do) {
+      case "connect":
+        return this.#connect(what.connection, what.zone);
+      case "send": {
+        const live = this.#live;
+        if (live?.id !== what.connection || live.over || !live.end) return;
+        const [kind, bytes] = "request" in what
+          ? ["global_to_zone", encodeRequest(what.request)] as const
+          : ["zone_to_global", encodeResponse(what.response)] as const;
+        if (bytes.length > MESSAGE_BYTES_MAX) {
+          this.#host.count("kds oversize");
+          return this.#lost(live, "RESOURCE_EXHAUSTED: Attempted to send message too large");
+        }
+        return live.end.send(kind, bytes);
+      }
+      case "check_health":
+        return this.#checkHealth(what);
+      case "close":
+        if (this.#live?.id === what.connection) this.#close(this.#live);
+    }
+  }
+
+  #connect(id: string, zone: string): void {
+    const { network, site } = this.#host;
+    this.#close(this.#live);
+    const dialing: Live = { id, end: null, over: false };
+    this.#live = dialing;
+    network.dial(site, this.#global, KDS_DIAL, (end) => {
+      if (dialing.over) return typeof end === "string" ? undefined : end.close();
+      if (typeof end === "string") return this.#lost(dialing, end);
+      const live: Live = { id, end, over: false };
+      this.#live = live;
+      end.handler = {
+        frame: (channel, bytes) => this.#received(live, channel, bytes),
+        ended: (channel, { code, message }) =>
+          this.#ended(live, channel, zone, `${code}: ${message}`),
+        lost: (reason) => this.#lost(live, reason),
+      };
+      for (const kind of KINDS) end.send(kind, headers({ zone }));
+      this.#tell({ tag: "connected", connection: id });
+    });
+  }
+
+  #ended(live: Live, channel: string, zone: string, reason: string): void {
+    if (live.over) return;
+    if (channel === "global_to_zone" || channel === "zone_to_global") {
+      return this.#lost(live, reason);
+    }
+    const kind = channel.split(" ")[0]!;
+    this.#host.network.agenda.after(REOPEN_MS, () => {
+      if (!live.over) live.end!.send(`${kind} ${++this.#reopened}`, headers({ zone }));
+    });
+  }
+
+  #received(live: Live, channel: string, bytes: Uint8Array): void {
+    if (live.over) return;
+    const { id } = live;
+    let event: ClientEvent;
+    try {
+      if (channel === "global_to_zone") {
+        event = { tag: "response_received", connection: id, response: decodeResponse(bytes) };
+      } else if (channel === "zone_to_global") {
+        event = { tag: "request_received", connection: id, request: decodeRequest(bytes) };
+      } else return;
+      noteMessage(this.#host, event);
+    } catch (error) {
+      this.#host.count("kds malformed");
+      return this.#lost(live, `malformed message: ${(error as Error).message}`);
+    }
+    this.#tell(event);
+  }
+
+  #lost(live: Live, reason: string): void {
+    if (live.over) return;
+    this.#close(live);
+    this.#tell({ tag: "disconnected", connection: live.id, reason });
+  }
+
+  #close(live: Live | null): void {
+    if (!live || live.over) return;
+    live.over = true;
+    if (this.#live === live) this.#live = null;
+    live.end?.close();
+  }
+
+  #checkHealth(
+    { connection, zone, reports }: ClientCommand & { readonly do: "check_health" },
+  ): void {
+    const { network, site } = this.#host;
+    let over = false;
+    const answered = (intervalMs: number, error?: string): void => {
+      if (over) return;
+      over = true;
+      this.#tell({
+        tag: "health_answered",
+        connection,
+        intervalMs,
+        ...(error !== undefined && { error }),
+      });
+    };
+    network.dial(site, this.#global, { ...KDS_DIAL, timeoutMs: HEALTH_MS_MAX }, (end) => {
+      if (typeof end === "string") return answered(0, end);
+      end.handler = {
+        frame: (_channel, bytes) => {
+          end.close();
+          const { interval } = decode(HEALTH_RESPONSE, bytes) as { interval?: string };
+          answered(Number(interval?.replace(/s$/, "") ?? 0) * 1_000);
+        },
+        ended: (_channel, { message }) => answered(0, message),
+        lost: (reason) => answered(0, reason),
+      };
+      const told = reports.length > 0 ? JSON.stringify(reports) : undefined;
+      end.send(
+        `${HEALTH} ${++this.#healthChecks}`,
+        headers({ zone, ...(told !== undefined && { reports: told }) }),
+      );
+      network.agenda.after(HEALTH_MS_MAX, () => {
+        answered(0, "DEADLINE_EXCEEDED");
+        end.close();
+      });
+    });
+  }
+
+  #tell(event: ClientEvent): void {
+    this.#host.deliver(UPLINK, event);
+  }
+}
+
+function callerOf({ peer }: End): CallerInfo {
+  const features = [ZONE_PING_HEALTH, HASH_SUFFIX];
+  return { features, version: "sim", peer: peer.site.name, authorization: [] };
+}
+
+function headers(value: Headers): Uint8Array {
+  return text.encode(JSON.stringify(value));
+}
+
+function noteMessage({ network, site, count }: Host, event: ServerEvent | ClientEvent): void {
+  if (event.tag === "request_received") {
+    const { typeUrl, nonce, error } = event.request;
+    const kind = nonce === "" ? "subscribes" : error === undefined ? "ack" : "nack";
+    count(`kds ${kind}`);
+    network.journal.line(
+      network.agenda.nowMs,
+      site.name,
+      () => `hears ${kind} ${typeUrl} ${nonce} ${error ?? ""}`,
+    );
+  } else if (event.tag === "response_received") {
+    const { typeUrl, nonce, resources, removed, systemVersion } = event.response;
+    count(`kds ${typeUrl}`);
+    network.journal.line(network.agenda.nowMs, site.name, () =>
+      [
+        `hears ${typeUrl} ${nonce} at ${systemVersion}:`,
+        ...resources.map(({ name }) => name),
+        ...removed.map((name) => `-${name}`),
+      ].join(" ").slice(0, 400));
+  }
+}

@@ -1,0 +1,535 @@
+// What can happen in a simulated world, one verb each: what users and proxies do, and what breaks.
+
+import { PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
+import type { Draft, JsonObject, ResourceKey } from "../core/resource.ts";
+import { answerQuestion } from "../dns/answer.ts";
+import { encode } from "../proto/mod.ts";
+import type { Op } from "../store/store.ts";
+import type { Dialect } from "../xds/stream.ts";
+import { addressOf, MESHES } from "./checks/seen.ts";
+import type { ControlPlane } from "./control_plane.ts";
+import type { Envoy } from "./envoy.ts";
+import type { End } from "./network.ts";
+import { draftOf, ingressResource, mesh, mtls, permission, route, sidecar } from "./resources.ts";
+import type { World } from "./world.ts";
+
+/** One thing that happens. In a scenario file: `{at: 5s, VERB: OF, …with}`. */
+export interface Step {
+  readonly atMs: number;
+  readonly verb: Verb;
+  readonly of: string;
+  readonly with: With;
+}
+
+/** Durations are in milliseconds here, and `5s` in files. */
+export type With = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+
+interface Act {
+  readonly kind: "work" | "fault";
+  /** For the list of verbs. */
+  readonly says: string;
+  run(world: World, step: Step): void;
+}
+
+const FOREVER_MS = 1e9;
+const DNS_A = 1;
+const DNS_IN = 1;
+
+export const VERBS = {
+  proxy: {
+    kind: "work",
+    says: "a proxy starts, or starts again, with what follows",
+    run: startProxy,
+  },
+  stop: {
+    kind: "work",
+    says: "a proxy ends: how is close, kill, vanish, drain or deregister",
+    run: stopProxy,
+  },
+  reconnect: {
+    kind: "work",
+    says: "a proxy's stream ends and comes back; silently: the control plane does not notice",
+    run: (world, { of, with: { silently = false } }) => {
+      const envoy = world.envoys.get(of);
+      if (!envoy?.running) return;
+      if (silently) envoy.end?.vanish();
+      envoy.reconnect();
+    },
+  },
+  ingress: {
+    kind: "work",
+    says: "an ingress of a zone starts, or starts again",
+    run: startIngress,
+  },
+  scale: {
+    kind: "work",
+    says: "a service has so many instances from now on",
+    run: scale,
+  },
+  byhand: {
+    kind: "work",
+    says: "an operator writes the Dataplane of a proxy that does not send one; gone: deletes it",
+    run: writtenByHand,
+  },
+  policy: {
+    kind: "work",
+    says: "a policy is written; kind is permission or route; gone: it is deleted",
+    run: writePolicy,
+  },
+  policies: {
+    kind: "work",
+    says: "so many edits of policies of a mesh, one after the other",
+    run: editPolicies,
+  },
+  mesh: {
+    kind: "work",
+    says: "a mesh is written: mtls names its backends, the first signs; gone: it is deleted",
+    run: writeMesh,
+  },
+  zone: {
+    kind: "work",
+    says: "a Zone is set to enabled, disabled or deleted",
+    run: writeZone,
+  },
+  resolve: {
+    kind: "work",
+    says: "somebody asks the DNS of a zone for a service",
+    run: resolve,
+  },
+  kill: {
+    kind: "fault",
+    says: "a process is killed; power: with its machine; for: starts again after that",
+    run: (world, { of, with: { power = false, for: forMs = FOREVER_MS } }) => {
+      const plane = world.plane(of);
+      plane.kill(Boolean(power));
+      world.agenda.after(Number(forMs), () => world.start(plane));
+    },
+  },
+  start: {
+    kind: "fault",
+    says: "a process starts; with: empty store, or old store (as it was when it was remembered)",
+    run: startProcess,
+  },
+  remember: {
+    kind: "fault",
+    says: "a copy of a process's store is put aside",
+    run: (world, { of }) => {
+      world.copies.set(of, world.plane(of).disk.copy());
+    },
+  },
+  pause: {
+    kind: "fault",
+    says: "a process stands still, and so do its clock's timers",
+    run: (world, { of, with: { for: forMs = 1_000 } }) => {
+      const plane = world.plane(of);
+      if (!plane.kernel) return;
+      plane.pause();
+      world.agenda.after(Number(forMs), () => plane.resume());
+    },
+  },
+  clock: {
+    kind: "fault",
+    says: "a clock jumps by so much, or goes at another rate",
+    run: (world, { of, with: { by = 0, rate } }) => {
+      const plane = world.plane(of);
+      const { nowMs } = world;
+      const { offsetMs, sinceMs, rate: before } = plane.clock;
+      const passedMs = sinceMs + (nowMs - sinceMs) * before + offsetMs - nowMs;
+      plane.clock = {
+        offsetMs: passedMs + Number(by),
+        rate: Number(rate ?? before),
+        sinceMs: nowMs,
+      };
+    },
+  },
+  cut: {
+    kind: "fault",
+    says: "nothing passes between `a - b`, or from `a > b` only; for: it is mended after that",
+    run: (world, { of, with: { for: forMs = FOREVER_MS } }) =>
+      each(of, (from, to) => {
+        world.network.set(from, to, false);
+        world.agenda.after(Number(forMs), () => world.network.set(from, to, true));
+      }),
+  },
+  mend: {
+    kind: "fault",
+    says: "what was cut between `a - b` passes again",
+    run: (world, { of }) => each(of, (from, to) => world.network.set(from, to, true)),
+  },
+  lossy: {
+    kind: "fault",
+    says: "a share of what passes has to be sent again",
+    run: (world, { of, with: { share = 0.2, for: forMs = FOREVER_MS } }) =>
+      each(of, (from, to) => {
+        const link = world.network.link(from, to);
+        link.loss = Number(share);
+        world.agenda.after(Number(forMs), () => {
+          link.loss = 0;
+        });
+      }),
+  },
+  slow: {
+    kind: "fault",
+    says: "what passes between `a - b` takes so long",
+    run: (world, { of, with: { delay = 1_000, for: forMs = FOREVER_MS } }) =>
+      each(of, (from, to) => {
+        const link = world.network.link(from, to);
+        const before = link.delayMs;
+        link.delayMs = Number(delay);
+        world.agenda.after(Number(forMs), () => {
+          link.delayMs = before;
+        });
+      }),
+  },
+  reset: {
+    kind: "fault",
+    says: "connections of `a - b` are reset",
+    run: (world, { of }) =>
+      each(of, (from, to) => {
+        world.network.resetBetween(from, to);
+      }),
+  },
+  disk: {
+    kind: "fault",
+    says: "the next commits fail or are doubtful, or none is answered for a while, or each is slow",
+    run: (world, { of, with: { fails = 0, doubts = 0, stalls = 0, slow, for: forMs } }) => {
+      const { disk } = world.plane(of);
+      disk.failing += Number(fails);
+      disk.doubtful += Number(doubts);
+      if (stalls) disk.stalledUntilMs = world.nowMs + Number(stalls);
+      if (slow === undefined) return;
+      disk.latencyMs = { least: Number(slow), most: Number(slow) };
+      world.agenda.after(Number(forMs ?? FOREVER_MS), () => {
+        disk.latencyMs = { least: 0.3, most: 3 };
+      });
+    },
+  },
+  crash: {
+    kind: "fault",
+    says: "an actor gets a message that makes no sense to it",
+    run: crashPart,
+  },
+  nack: {
+    kind: "fault",
+    says: "a proxy rejects everything for a while",
+    run: (world, { of, with: { for: forMs = 5_000 } }) => {
+      const envoy = world.envoys.get(of);
+      if (!envoy) return;
+      const before = envoy.judge;
+      envoy.judge = () => "not to my liking";
+      world.agenda.after(Number(forMs), () => {
+        envoy.judge = world.luck.healed ? null : before;
+      });
+    },
+  },
+  idle: {
+    kind: "fault",
+    says: "a proxy, or a zone's link to global, reads only so long after it could",
+    run: (world, { of, with: { delay = 500, for: forMs = 5_000 } }) => {
+      const end: End | null | undefined = world.envoys.get(of)?.end ??
+        world.zones.find(({ name }) => name === of)?.kdsClient?.end;
+      if (!end) return;
+      end.readingDelayMs = Number(delay);
+      world.agenda.after(Number(forMs), () => {
+        end.readingDelayMs = 0;
+      });
+    },
+  },
+  warm: {
+    kind: "fault",
+    says: "a proxy takes so long to make a configuration its own",
+    run: (world, { of, with: { delay = 500 } }) => {
+      const envoy = world.envoys.get(of);
+      if (envoy) envoy.warmingMs = Number(delay);
+    },
+  },
+  garbage: {
+    kind: "fault",
+    says: "a proxy or a zone sends what is no message, or one that is too large or out of place",
+    run: sayGarbage,
+  },
+} satisfies Record<string, Act>;
+
+export type Verb = keyof typeof VERBS;
+
+export function actOf(verb: Verb): Act {
+  return VERBS[verb];
+}
+
+/** `a > b` is one direction, `a - b` both. */
+function each(link: string, act: (from: string, to: string) => void): void {
+  const [, a, how, b] = /^(\S+) ([->]) (\S+)$/.exec(link) ?? [];
+  if (a === undefined || b === undefined) throw new Error(`"${link}" must be "a - b" or "a > b"`);
+  act(a, b);
+  if (how === "-") act(b, a);
+}
+
+/** A zone under a global takes what people want from there. */
+function writer(world: World): ControlPlane {
+  return world.global ?? world.zones[0]!;
+}
+
+// ---- proxies
+
+interface Place {
+  readonly zone: string;
+  readonly mesh: string;
+  readonly name: string;
+  /** Of all proxies of the same mesh and zone. */
+  readonly serial: number;
+}
+
+function placeOf(world: World, id: string): Place {
+  const [zone, mesh, name] = id.split("/") as [string, string, string];
+  let serial = world.serials.get(id);
+  if (serial === undefined) {
+    serial = world.serials.size + 1;
+    world.serials.set(id, serial);
+  }
+  return { zone, mesh, name, serial };
+}
+
+function ipOf(world: World, { zone, mesh, serial }: Place): string {
+  const at = world.zones.findIndex(({ name }) => name === zone) + 1;
+  return addressOf(at, MESHES.indexOf(mesh), serial);
+}
+
+function sidecarOf(world: World, id: string, given: With): JsonObject {
+  const place = placeOf(world, id);
+  const { mesh, name } = place;
+  const { port = 8080, service = name.replace(/-\d+$/, ""), protocol, version, uses = [] } = given;
+  const outbound = (uses as readonly string[]).map((used, i) => ({
+    port: 20_000 + i,
+    tags: { "kuma.io/service": used },
+  }));
+  const resource = sidecar({ mesh, name }, {
+    address: ipOf(world, place),
+    port: Number(port),
+    service: String(service),
+    tags: {
+      ...(protocol !== undefined && { "kuma.io/protocol": String(protocol) }),
+      ...(version !== undefined && { version: String(version) }),
+    },
+    outbound,
+  });
+  if (!given["gateway"]) return resource;
+  const gateway = { tags: { "kuma.io/service": `${name}-gateway` } };
+  const address = ipOf(world, place);
+  return { ...resource, networking: { address, gateway, ...(outbound[0] && { outbound }) } };
+}
+
+function proxyOf(world: World, { of, with: given }: Step, resource: JsonObject | null): Envoy {
+  return world.envoy(of, () => ({
+    key: { type: "dataplane", mesh: placeOf(world, of).mesh, name: placeOf(world, of).name },
+    dialect: (given["dialect"] ?? "delta") as Dialect,
+    resource,
+    metadata: given["bind"] ? { features: ["feature-bind-outbounds"] } : {},
+  }));
+}
+
+function startProxy(world: World, step: Step): void {
+  const { of, with: given } = step;
+  const resource = given["stored"] ? null : sidecarOf(world, of, given);
+  const envoy = proxyOf(world, step, resource);
+  envoy.resource = resource;
+  envoy.start(given["nameless"] ? "" : world.newInstance());
+}
+
+function startIngress(world: World, { of, with: { dialect = "delta" } }: Step): void {
+  const [zone, name] = of.split("/") as [string, string];
+  const at = world.zones.findIndex((plane) => plane.name === zone) + 1;
+  const serial = Number(name.split("-").at(-1));
+  const resource = ingressResource(name, `10.${at}.200.${serial}`, `192.168.${at}.${serial}`);
+  const envoy = world.envoy(of, () => ({
+    key: { type: "ingress", mesh: "", name },
+    dialect: dialect as Dialect,
+    resource,
+  }));
+  envoy.start(world.newInstance());
+}
+
+function stopProxy(world: World, { of, with: { how = "close" } }: Step): void {
+  const envoy = world.envoys.get(of);
+  if (envoy) stop(world, envoy, String(how));
+}
+
+function stop(world: World, envoy: Envoy, how: string): void {
+  if (!envoy.running) return;
+  if (how === "close" || how === "kill" || how === "vanish") return envoy.stop(how);
+  const { key, server } = envoy.options;
+  const { instance } = envoy;
+  const zone = world.zone(server.name);
+  const end = () => {
+    if (envoy.instance === instance) envoy.stop("close");
+  };
+  // What `ursa dp` does at its end: it waits for the answer, but not for ever.
+  world.agenda.after(2_000, end);
+  zone.ask(
+    PROXIES,
+    (reply): ProxiesMsg => ({
+      tag: "leave",
+      proxy: key,
+      instance,
+      how: how === "drain" ? "drain" : "deregister",
+      credential: null,
+      reply,
+    }),
+    end,
+  );
+}
+
+function scale(world: World, step: Step): void {
+  const { of, with: { to = 1, ...given } } = step;
+  const [zone, mesh, service] = of.split("/") as [string, string, string];
+  const start = new RegExp(`^${zone}/${mesh}/${service}-\\d+$`);
+  for (const [id, envoy] of world.envoys) {
+    if (start.test(id) && Number(id.split("-").at(-1)) > Number(to)) {
+      stop(world, envoy, "deregister");
+    }
+  }
+  for (let n = 1; n <= Number(to); n++) {
+    const id = `${zone}/${mesh}/${service}-${n}`;
+    if (!world.envoys.get(id)?.running) startProxy(world, { ...step, of: id, with: given });
+  }
+}
+
+function writtenByHand(world: World, step: Step): void {
+  const { of, with: { gone = false, ...given } } = step;
+  const place = placeOf(world, of);
+  const zone = world.zone(place.zone);
+  const key = { type: "Dataplane", mesh: place.mesh, name: place.name };
+  if (gone) {
+    world.envoys.get(of)?.stop("close");
+    return world.write(zone, [{ op: "delete", key }]);
+  }
+  if (!zone.disk.image.get({ type: "Mesh", mesh: "", name: place.mesh })) return;
+  world.writtenByHand.add(ipOf(world, place));
+  world.write(zone, [{ op: "put", resource: draftOf(sidecarOf(world, of, given)) }]);
+  startProxy(world, { ...step, with: { ...given, stored: true } });
+}
+
+// ---- resources
+
+function writePolicy(world: World, { of, with: given }: Step): void {
+  const [mesh, name] = of.split("/") as [string, string];
+  const { kind = "permission", from = "*", to = "*", gone = false } = given;
+  const type = kind === "route" ? "TrafficRoute" : "TrafficPermission";
+  const plane = writer(world);
+  if (gone) return world.write(plane, [{ op: "delete", key: { type, mesh, name } }]);
+  const resource: Draft = kind === "route"
+    ? route(mesh, name, String(from), { split: splitOf(given) })
+    : permission(mesh, name, String(from), String(to));
+  world.write(plane, [{ op: "put", resource }]);
+}
+
+function splitOf({ to = "web", weight = 20, zone = "east" }: With): JsonObject[] {
+  return [
+    { weight: Number(weight), destination: { "kuma.io/service": String(to), version: "v1" } },
+    {
+      weight: 20,
+      destination: { "kuma.io/service": String(to), "kuma.io/zone": String(zone) },
+    },
+  ];
+}
+
+function editPolicies(world: World, { of, with: { count = 10, over = 10, gap = 1 } }: Step): void {
+  const plane = writer(world);
+  for (let n = 0; n < Number(count); n++) {
+    const name = `edited-${n % Number(over)}`;
+    world.agenda.after(n * Number(gap), () => {
+      const resource = permission(of, name, `from-${n}`);
+      world.write(plane, [{ op: "put", resource }]);
+    });
+  }
+}
+
+function writeMesh(
+  world: World,
+  { of, with: { mtls: backends = [], locality, gone = false } }: Step,
+): void {
+  const plane = writer(world);
+  const key: ResourceKey = { type: "Mesh", mesh: "", name: of };
+  if (!gone) {
+    const [enabled, ...others] = backends as readonly string[];
+    const spec = {
+      ...(enabled !== undefined && mtls(enabled, enabled, ...others)),
+      ...(locality && { routing: { localityAwareLoadBalancing: true } }),
+    };
+    return world.write(plane, [{ op: "put", resource: mesh(of, spec) }]);
+  }
+  const { image } = plane.disk;
+  const types = ["TrafficPermission", "TrafficRoute", "Secret"];
+  const inZone = plane === world.global ? [] : ["Dataplane", "DataplaneInsight"];
+  const contents = [...types, ...inZone].flatMap((type) => image.list(type, of));
+  world.write(plane, [
+    { op: "delete", key },
+    ...contents.map(({ type, mesh: within, name }): Op => ({
+      op: "delete",
+      key: { type, mesh: within, name },
+    })),
+  ]);
+}
+
+function writeZone(world: World, { of, with: { set = "enabled" } }: Step): void {
+  if (!world.global) return;
+  const key = { type: "Zone", mesh: "", name: of };
+  if (set === "deleted") return world.write(world.global, [{ op: "delete", key }]);
+  if (!world.global.disk.image.get(key)) return;
+  const resource = { ...key, labels: {}, spec: { enabled: set === "enabled" } };
+  world.write(world.global, [{ op: "put", resource }]);
+}
+
+/** What is answered is what the zone's table said at that moment; that it is true others look at. */
+function resolve(world: World, { of, with: { service = "web" } }: Step): void {
+  const { names } = world.zone(of);
+  if (!names) return world.count("dns without a table");
+  const question = { name: `${service}.mesh`, type: DNS_A, class: DNS_IN };
+  const answer = answerQuestion(question, names, { forwards: false });
+  if (answer === "forward") return;
+  world.count(`dns rcode ${answer.rcode}`);
+  world.note(of, () => `DNS ${service}.mesh: ${JSON.stringify(answer)}`);
+}
+
+// ---- what breaks
+
+function startProcess(world: World, { of, with: { store } }: Step): void {
+  const plane = world.plane(of);
+  const old = world.copies.get(of);
+  if (store !== undefined) {
+    plane.kill(false);
+    plane.disk.load(store === "old" && old ? old : { revision: 0, resources: [] });
+    plane.disk.replaced = true;
+  }
+  world.start(plane);
+  plane.disk.replaced = false;
+}
+
+function crashPart(world: World, { of, with: { part = "hub" } }: Step): void {
+  // DNS hears only what it may merge.
+  const { kernel } = world.plane(of);
+  const paths = kernel?.actors().map(({ path }) => path).filter((path) =>
+    path !== "dns" && path.startsWith(String(part))
+  );
+  const path = paths?.[0];
+  if (path !== undefined) kernel!.send(path, { tag: "nonsense" });
+}
+
+const REQUEST = "envoy.service.discovery.v3.DeltaDiscoveryRequest";
+
+function sayGarbage(world: World, { of, with: { how = "malformed" } }: Step): void {
+  const envoy = world.envoys.get(of);
+  if (envoy) return envoy.say(how === "stale" ? staleAck() : Uint8Array.of(0xff, 0xff, 0x01));
+  const end = world.zones.find(({ name }) => name === of)?.kdsClient?.end;
+  if (!end) return;
+  if (how === "stale") return end.send("global_to_zone", staleAck());
+  const sender = how === "from global" ? end.peer : end;
+  sender.send("global_to_zone", Uint8Array.of(0xff, 0xff, 0x01));
+}
+
+/** An ACK of what was never sent. */
+function staleAck(): Uint8Array {
+  return encode(REQUEST, {
+    typeUrl: "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+    responseNonce: "never-sent",
+  });
+}

@@ -1,0 +1,382 @@
+// A simulated world: one global, zones and proxies with the network and the disks between them, under
+// one virtual clock. Everything that happens follows from the seed and the plan.
+//
+//   plan ──▶ agenda ──▶ processes (real actors) ◀── network (real bytes) ──▶ proxies
+//                            │ ▲                         │
+//                            ▼ │                         ▼
+//                           disks                      checks
+
+import type { Message } from "../actors/runtime/actor.ts";
+import type { Tree } from "../actors/runtime/tree.ts";
+import type { WriteResult } from "../actors/hub/messages.ts";
+import { resolveConfig } from "../cli/config.ts";
+import type { ControlPlaneConfig, Mode } from "../cli/settings.ts";
+import type { ProxyKey } from "../core/proxy.ts";
+import type { JsonObject } from "../core/resource.ts";
+import type { CommitResult, Op } from "../store/store.ts";
+import type { Dialect } from "../xds/stream.ts";
+import type { Response } from "./ads_messages.ts";
+import { Agenda } from "./agenda.ts";
+import { ControlPlane, KINDS, type Pace } from "./control_plane.ts";
+import { Dice } from "./dice.ts";
+import { type Copy, Disk } from "./disk.ts";
+import { Envoy } from "./envoy.ts";
+import { Journal } from "./journal.ts";
+import { Network, type Site } from "./network.ts";
+import { Luck } from "./unlucky.ts";
+
+export const GLOBAL = "global";
+export const ZONE_NAMES = ["east", "west", "north", "south", "middle", "far"];
+const TYPES = KINDS.all().map(({ name }) => name);
+const TICK_MS = 1_000;
+
+/** Something that must hold, looked at wherever it can be seen. */
+export interface Check {
+  readonly name: string;
+  received?(envoy: Envoy, response: Response): void;
+  applied?(envoy: Envoy, response: Response): void;
+  committed?(where: ControlPlane, commit: CommitResult & { readonly ok: true }): void;
+  wrote?(where: ControlPlane, ops: readonly Op[]): void;
+  answered?(where: ControlPlane, ops: readonly Op[], result: WriteResult): void;
+  started?(where: ControlPlane): void;
+  turned?(where: ControlPlane, path: string, msg: Message): void;
+  /** Every virtual second. */
+  tick?(): void;
+  /** Nothing is under way, and nothing is broken. */
+  atRest?(): void;
+}
+
+export class Violation extends Error {
+  readonly check: string;
+  readonly atMs: number;
+
+  constructor(check: string, message: string, atMs: number) {
+    super(message);
+    this.check = check;
+    this.atMs = atMs;
+  }
+}
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly zones: number;
+  /** Without one, the only zone stands alone. */
+  readonly global: boolean;
+  /** Share of runs in which a place of bad luck is active. */
+  readonly bad: number;
+  readonly deregistrationDelayMs?: number;
+  readonly vipGraceMs?: number;
+  /** Lines to read are kept. */
+  readonly readable?: boolean;
+  readonly checks?: (world: World) => readonly Check[];
+  readonly around?: (tree: Tree, where: ControlPlane, world: World) => Tree;
+}
+
+export class World {
+  readonly options: WorldOptions;
+  readonly agenda = new Agenda();
+  readonly journal: Journal;
+  readonly network: Network;
+  readonly luck: Luck;
+  readonly global: ControlPlane | null;
+  readonly zones: readonly ControlPlane[];
+  readonly envoys = new Map<string, Envoy>();
+  /** By proxy; part of its address. */
+  readonly serials = new Map<string, number>();
+  /** Of stores, put aside. */
+  readonly copies = new Map<string, Copy>();
+  readonly counts = new Map<string, number>();
+  readonly warnings = new Map<string, number>();
+  readonly dice: { readonly process: Dice; readonly proxies: Dice };
+  readonly pace: Pace;
+  violation: Violation | null = null;
+  /** Addresses of Dataplanes that came through the API. */
+  readonly writtenByHand = new Set<string>();
+  readonly #checks: readonly Check[];
+
+  constructor(options: WorldOptions) {
+    const { seed, zones, readable = false } = options;
+    this.options = options;
+    this.journal = new Journal(readable);
+    this.network = new Network(this.agenda, this.journal, seed);
+    this.luck = new Luck(seed, options.bad);
+    this.network.late = () => this.luck.strikes("a frame is late by half a second") ? 500 : 0;
+    this.dice = { process: new Dice(seed, "process"), proxies: new Dice(seed, "proxies") };
+    this.pace = this.dice.process.pick([
+      { turns: Infinity, sliceMs: 0 },
+      { turns: 1, sliceMs: 0.01 },
+      { turns: 16, sliceMs: 0.2 },
+    ]);
+    this.#checks = options.checks?.(this) ?? [];
+    const globalSite = options.global ? this.network.site(GLOBAL) : null;
+    this.global = globalSite && this.#controlPlane("global", GLOBAL, null);
+    this.zones = ZONE_NAMES.slice(0, zones).map((name) => {
+      if (globalSite) this.#farLink(name);
+      return this.#controlPlane(options.global ? "remote" : "standalone", name, globalSite);
+    });
+    for (const plane of this.planes) this.start(plane);
+    this.agenda.after(TICK_MS, () => this.#tick());
+  }
+
+  get nowMs(): number {
+    return this.agenda.nowMs;
+  }
+
+  get planes(): readonly ControlPlane[] {
+    return this.global ? [this.global, ...this.zones] : this.zones;
+  }
+
+  /** What two runs of one seed must agree in. */
+  get hash(): string {
+    this.journal.number(this.dice.process.draws + this.dice.proxies.draws);
+    return this.journal.hash;
+  }
+
+  plane(name: string): ControlPlane {
+    const found = this.planes.find((plane) => plane.name === name);
+    if (!found) throw new Error(`no process "${name}" in this world`);
+    return found;
+  }
+
+  zone(name: string): ControlPlane {
+    const found = this.zones.find((plane) => plane.name === name);
+    if (!found) throw new Error(`no zone "${name}" in this world`);
+    return found;
+  }
+
+  start(plane: ControlPlane): void {
+    if (plane.kernel) return;
+    plane.start();
+    this.note(plane.name, () => "starts");
+    this.#each((check) => check.started?.(plane));
+  }
+
+  /** Lets time pass; throws what a check found. */
+  run(ms: number): void {
+    const untilMs = this.nowMs + ms;
+    while (this.nowMs < untilMs) {
+      this.agenda.runUntil(Math.min(untilMs, Math.floor(this.nowMs / 100 + 1) * 100));
+      if (this.violation) throw this.violation;
+    }
+  }
+
+  write(
+    plane: ControlPlane,
+    ops: readonly Op[],
+    answered: (result: WriteResult) => void = () => {},
+  ): void {
+    this.#each((check) => check.wrote?.(plane, ops));
+    plane.write(ops, "test", (result) => {
+      this.note(
+        plane.name,
+        () => `answers ${textOf(ops)}: ${result.ok ? result.revision : result.reason}`,
+      );
+      this.#each((check) => check.answered?.(plane, ops, result));
+      answered(result);
+    });
+  }
+
+  /** `id`: zone/mesh/name, or zone/name of an ingress. */
+  envoy(
+    id: string,
+    make: () => {
+      readonly key: ProxyKey;
+      readonly dialect: Dialect;
+      readonly resource: JsonObject | null;
+      readonly metadata?: JsonObject;
+    },
+  ): Envoy {
+    let envoy = this.envoys.get(id);
+    if (!envoy) {
+      const zone = this.zone(id.split("/")[0]!);
+      const made = make();
+      envoy = new Envoy({
+        ...made,
+        site: this.network.site(id),
+        server: zone.site,
+        network: this.network,
+        dice: new Dice(this.options.seed, id),
+        events: {
+          received: (from, response) => this.#each((check) => check.received?.(from, response)),
+          applied: (from, response) => {
+            this.note(id, () => `runs ${from.seen.at(-1)}`);
+            this.#each((check) => check.applied?.(from, response));
+          },
+        },
+      });
+      envoy.judge = () =>
+        this.luck.strikes("a proxy rejects a good response") ? "not to my liking" : null;
+      this.envoys.set(id, envoy);
+    }
+    return envoy;
+  }
+
+  /** The id of a run of a dp process: a random UUID. */
+  newInstance(): string {
+    const hex = () =>
+      Math.floor(this.dice.proxies.random() * 2 ** 32).toString(16).padStart(8, "0");
+    const [a, b, c, d] = [hex(), hex(), hex(), hex()];
+    return `${a}-${b.slice(4)}-4${c.slice(5)}-8${c.slice(1, 4)}-${b.slice(0, 4)}${d}`;
+  }
+
+  envoysOf(zone: string): readonly Envoy[] {
+    return [...this.envoys].filter(([id]) => id.startsWith(`${zone}/`)).map(([, envoy]) => envoy);
+  }
+
+  /** Everything that was broken is whole from now on. */
+  heal(): void {
+    this.luck.healed = true;
+    for (const link of this.network.links()) link.loss = 0;
+    for (const [from, to] of this.#pairs()) this.network.set(from, to, true);
+    for (const plane of this.planes) {
+      Object.assign(plane.disk, { failing: 0, doubtful: 0, stalledUntilMs: 0 });
+      plane.disk.latencyMs = { least: 0.3, most: 3 };
+      plane.resume();
+      this.start(plane);
+      for (const end of plane.kdsClient?.end ? [plane.kdsClient.end] : []) {
+        end.readingDelayMs = 0;
+        end.peer.readingDelayMs = 0;
+      }
+    }
+    for (const envoy of this.envoys.values()) {
+      envoy.judge = null;
+      // What it rejected is not sent to it again, as it would be to no avail; but it would be now.
+      if (envoy.nacks > 0) envoy.reconnect();
+      envoy.nacks = 0;
+      envoy.warmingMs = 0;
+      if (envoy.end) envoy.end.readingDelayMs = 0;
+    }
+  }
+
+  /** What does not hold though everything should be at rest; null when all does. */
+  unrest(): Violation | null {
+    for (const check of this.#checks) {
+      try {
+        check.atRest?.();
+      } catch (error) {
+        if (!(error instanceof Error) || error.name !== "AssertionError") throw error;
+        return new Violation(check.name, error.message, this.nowMs);
+      }
+    }
+    return null;
+  }
+
+  /** From wherever it is seen, also in the middle of a turn; the run ends after the event. */
+  violate(check: string, message: string): void {
+    this.note(check, () => `VIOLATION ${message}`, true);
+    this.violation ??= new Violation(check, message, this.nowMs);
+  }
+
+  note(where: string, what: () => string, bold = false): void {
+    this.journal.line(this.nowMs, where, what, bold);
+  }
+
+  count(what: string, by = 1): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + by);
+  }
+
+  #pairs(): readonly (readonly [string, string])[] {
+    const names = [...this.planes.map(({ name }) => name)];
+    const proxies = [...this.envoys.keys()].flatMap((id) => {
+      const zone = id.split("/")[0]!;
+      return [[id, zone], [zone, id]] as const;
+    });
+    return [...names.flatMap((a) => names.map((b) => [a, b] as const)), ...proxies];
+  }
+
+  #each(look: (check: Check) => void): void {
+    for (const check of this.#checks) {
+      try {
+        look(check);
+      } catch (error) {
+        const { name, message, stack } = error as Error;
+        this.violate(check.name, name === "AssertionError" ? message : stack ?? message);
+      }
+    }
+  }
+
+  #tick(): void {
+    this.#each((check) => check.tick?.());
+    this.agenda.after(TICK_MS, () => this.#tick());
+  }
+
+  #farLink(zone: string): void {
+    const delayMs = this.dice.process.between(2, 60);
+    for (const [from, to] of [[zone, GLOBAL], [GLOBAL, zone]] as const) {
+      Object.assign(this.network.link(from, to), { delayMs, jitterMs: delayMs / 4 });
+    }
+  }
+
+  #controlPlane(mode: Mode, name: string, global: Site | null): ControlPlane {
+    const { seed, around = (tree: Tree) => tree } = this.options;
+    const diskDice = new Dice(seed, `disk ${name}`);
+    const disk = new Disk({
+      agenda: this.agenda,
+      dice: diskDice,
+      luck: this.luck,
+      types: TYPES,
+      events: {
+        committed: (commit) => {
+          this.journal.number(commit.revision);
+          this.note(name, () => `commits ${commit.revision}: ${keysOf(commit)}`);
+          this.#each((check) => check.committed?.(plane, commit));
+        },
+      },
+    });
+    const plane: ControlPlane = new ControlPlane({
+      config: this.#config(mode, name),
+      site: this.network.site(name),
+      global,
+      network: this.network,
+      dice: this.dice.process,
+      luck: this.luck,
+      disk,
+      pace: this.pace,
+      seed,
+      around: (tree, where) => around(tree, where, this),
+      reports: {
+        logged: (where, level, message, fields) => this.#logged(where, level, message, fields),
+        gaveUp: (where, reason) => this.violate("alive", `${where.name} gave up: ${reason}`),
+        count: (what) => this.count(what),
+      },
+    });
+    return plane;
+  }
+
+  #config(mode: Mode, zone: string): ControlPlaneConfig {
+    const { deregistrationDelayMs = 10_000, vipGraceMs = 20_000 } = this.options;
+    const flags = {
+      ...(mode === "global" ? { zoneAuth: "none" } : {
+        dpAuth: "none",
+        zone,
+        deregistrationDelay: `${deregistrationDelayMs}ms`,
+        vipGrace: `${vipGraceMs}ms`,
+      }),
+      ...(mode === "remote" && { global: "grpcs://global.example:5685" }),
+    };
+    return resolveConfig(mode, { flags, env: () => undefined }).config;
+  }
+
+  #logged(where: ControlPlane, level: string, message: string, fields: JsonObject): void {
+    this.note(where.name, () => `${level}: ${message} ${JSON.stringify(fields)}`);
+    if (level === "warn" || level === "error") {
+      this.warnings.set(message, (this.warnings.get(message) ?? 0) + 1);
+    }
+    if (message === "port failed") this.violate("alive", `${where.name}: ${fields["reason"]}`);
+    if (message !== "actor crashed" || fields["last"] === "nonsense") return;
+    this.violate("alive", `${where.name}: ${fields["actor"]} crashed: ${fields["reason"]}`);
+  }
+}
+
+function textOf(ops: readonly Op[]): string {
+  return ops.map((op) => {
+    const { type, mesh, name } = op.op === "put" ? op.resource : op.key;
+    return `${op.op} ${type} ${mesh && `${mesh}/`}${name}`;
+  }).join(", ").slice(0, 200);
+}
+
+function keysOf({ changes }: CommitResult & { readonly ok: true }): string {
+  return changes.map(({ key, resource }) =>
+    `${resource ? "" : "-"}${key.type} ${key.mesh && `${key.mesh}/`}${key.name}`
+  ).join(", ").slice(0, 300);
+}
