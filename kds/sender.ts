@@ -6,11 +6,22 @@
 //                           ▲                                                                  │
 //                           └──────────────────────── something changed ───────────────────────┘
 //
-// What does not fit in a message stays here, and is told as withheld: one resource, or a type whose
-// first response must be whole. Nothing else waits for it.
+// What does not fit in a message, or ended the peer's stream before, stays here and is told as
+// withheld: one resource, or a type whose first response must be whole. Nothing else waits for it.
 
 import { compareText } from "../core/resource.ts";
 import type { OfferBook } from "./offers.ts";
+import {
+  answeredWith,
+  isKeptBack,
+  isStopped,
+  isSuspect,
+  type KeptBack,
+  newTrust,
+  removedFrom,
+  sessionEnded,
+  type Trust,
+} from "./trust.ts";
 import { type KdsItem, type KdsRequest, type KdsResponse, MORE } from "./wire.ts";
 
 /** What there is for this peer now: per type, by wire name. Owned and kept up to date by the caller. */
@@ -23,14 +34,16 @@ interface SentType {
   readonly owed: Set<string>;
   /** Not everything was told yet on this stream: the first response is complete, even when empty. */
   first: boolean;
-  /** Names that no message holds, with the reason; what the peer has of them is older. */
-  readonly tooLong: Map<string, string>;
+  /** Names that are not sent, with the reason; what the peer has of them is older. */
+  readonly held: Map<string, string>;
+  /** Names to what the peer said when it refused them. */
+  readonly refused: Map<string, string>;
   /** Why nothing of this type is sent. */
   stopped: string | null;
   inFlight: InFlight | null;
   /** Everything up to here is acknowledged or rejected. */
   settledRevision: number;
-  rejected: number;
+  /** Of a response that only removed. */
   lastError: string | null;
 }
 
@@ -38,6 +51,8 @@ interface InFlight {
   readonly nonce: string;
   readonly revision: number;
   readonly partial: boolean;
+  readonly items: readonly KdsItem[];
+  readonly removed: readonly string[];
 }
 
 export interface Sender {
@@ -47,6 +62,8 @@ export interface Sender {
   answered: number;
   /** Of the state that `offers` shows. */
   revision: number;
+  /** Outlives the session. */
+  readonly trust: Trust;
 }
 
 export interface SendOptions {
@@ -78,8 +95,16 @@ const MESSAGE_BYTES = 1024;
 /** Types that a peer may subscribe to: real ones, and those it knows and we do not. */
 const TYPES_MAX = 256;
 
-export function openSender(): Sender {
-  return { types: new Map(), nonce: 0, answered: 0, revision: 0 };
+export function openSender(trust: Trust = newTrust()): Sender {
+  return { types: new Map(), nonce: 0, answered: 0, revision: 0, trust };
+}
+
+/** The peer ended the session; what is kept back from now on, for the log. */
+export function endSession({ types, trust }: Sender): readonly KeptBack[] {
+  const open = [...types].flatMap(([typeUrl, { inFlight }]) =>
+    inFlight ? [{ typeUrl, items: inFlight.items }] : []
+  );
+  return sessionEnded(trust, { open, types: types.size });
 }
 
 export type SenderEvent =
@@ -95,17 +120,23 @@ export function onRequest(sender: Sender, request: KdsRequest, offers: Offers): 
   if (!known?.inFlight || known.inFlight.nonce !== request.nonce) {
     return { event: "ignored", typeUrl, reason: `nonce ${request.nonce} is not in flight` };
   }
-  if (!known.inFlight.partial) known.settledRevision = known.inFlight.revision;
+  const { items, removed, partial, revision } = known.inFlight;
+  if (!partial) known.settledRevision = revision;
   known.inFlight = null;
   sender.answered++;
-  if (request.error === undefined) {
-    known.lastError = null;
-    return { event: "acked", typeUrl };
+  answeredWith(sender.trust, { typeUrl, items });
+  removedFrom(sender.trust, typeUrl, removed);
+  const { error } = request;
+  known.lastError = items.length === 0 ? error ?? null : null;
+  for (const name of removed) known.refused.delete(name);
+  // What it has refused counts as told: the same version again would be refused again.
+  for (const { name } of items) {
+    if (error === undefined) known.refused.delete(name);
+    else known.refused.set(name, error);
   }
-  // What it has rejected counts as told: the same version again would be rejected again.
-  known.rejected++;
-  known.lastError = request.error;
-  return { event: "nacked", typeUrl, message: request.error };
+  return error === undefined
+    ? { event: "acked", typeUrl }
+    : { event: "nacked", typeUrl, message: error };
 }
 
 function subscribe(sender: Sender, request: KdsRequest, offers: Offers): SenderEvent {
@@ -118,11 +149,11 @@ function subscribe(sender: Sender, request: KdsRequest, offers: Offers): SenderE
     sent,
     owed: new Set([...sent.keys(), ...(offers.get(typeUrl)?.keys() ?? [])]),
     first: true,
-    tooLong: new Map(),
+    held: new Map(),
+    refused: new Map(),
     stopped: null,
     inFlight: null,
     settledRevision: 0,
-    rejected: 0,
     lastError: null,
   });
   return { event: "subscribed", typeUrl };
@@ -141,30 +172,51 @@ export function owe(sender: Sender, typeUrl: string, name: string): void {
   sender.types.get(typeUrl)?.owed.add(name);
 }
 
-/** What may go now: at most one response per type. */
+/** What may go now: at most one response per type, or of all types when the peer is not trusted. */
 export function takeResponses(sender: Sender, options: SendOptions): Outgoing {
   const responses: KdsResponse[] = [];
   const withheld: Withheld[] = [];
   for (const [typeUrl, type] of sender.types) {
     if (type.inFlight) continue;
-    const next = { typeUrl, type, options };
+    if (sender.trust.cautious && hasInFlight(sender)) break;
+    const next = { typeUrl, type, options, trust: sender.trust };
     if (mustStop(next, withheld)) continue;
     const response = nextResponse(sender, next, withheld);
     if (response) responses.push(response);
   }
+  relax(sender);
   return { responses, withheld };
+}
+
+function hasInFlight({ types }: Sender): boolean {
+  return [...types.values()].some(({ inFlight }) => inFlight !== null);
+}
+
+/** Everything is answered that was asked for in the session that ended badly. */
+function relax({ trust, types }: Sender): void {
+  if (trust.cautious && types.size >= trust.types && [...types.values()].every(isSettled)) {
+    trust.cautious = false;
+  }
 }
 
 interface Next {
   readonly typeUrl: string;
   readonly type: SentType;
   readonly options: SendOptions;
+  readonly trust: Trust;
 }
 
 /** A first response that is not whole would make the peer delete the rest. */
-function mustStop({ typeUrl, type, options }: Next, withheld: Withheld[]): boolean {
+function mustStop({ typeUrl, type, options, trust }: Next, withheld: Withheld[]): boolean {
   const { offers, bytesMax, inParts } = options;
-  if (!type.first || inParts) return false;
+  if (!type.first) return false;
+  if (isStopped(trust, typeUrl, offers.get(typeUrl))) {
+    type.stopped = "the peer ended its stream on this type, twice; it is tried again when one of " +
+      `these changes: ${[...trust.stopped.get(typeUrl)?.keys() ?? []].sort().join(", ")}`;
+    return true;
+  }
+  type.stopped = inParts ? null : type.stopped;
+  if (inParts) return false;
   const items = [...offers.get(typeUrl)?.values() ?? []].filter((item) => fits(item, bytesMax));
   const bytes = items.reduce((sum, item) => sum + sizeOf(item), MESSAGE_BYTES);
   const stopped = bytes > bytesMax;
@@ -192,48 +244,50 @@ function fits(item: KdsItem, bytesMax: number): boolean {
   return MESSAGE_BYTES + sizeOf(item) <= bytesMax;
 }
 
-function nextResponse(
-  sender: Sender,
-  { typeUrl, type, options }: Next,
-  withheld: Withheld[],
-): KdsResponse | null {
+function nextResponse(sender: Sender, next: Next, withheld: Withheld[]): KdsResponse | null {
+  const { typeUrl, type, options } = next;
   const { bytesMax, inParts } = options;
-  const resources: KdsItem[] = [];
-  const removed: string[] = [];
   const partMax = type.first && !inParts ? bytesMax : Math.min(bytesMax, PART_BYTES_MAX);
+  const items: KdsItem[] = [];
+  const removed: string[] = [];
   let bytes = MESSAGE_BYTES;
-  for (const [name, item] of owedItems(type, options.offers.get(typeUrl))) {
-    if (item && !fits(item, bytesMax)) {
-      withhold(type, item, bytesMax, (reason) => withheld.push({ typeUrl, reason }));
+  // Owed, but not to be told with the others.
+  let waiting = 0;
+  for (const [name, offered] of owedItems(type, options.offers.get(typeUrl))) {
+    const word = wordOn(next, { name, offered }, (reason) => withheld.push({ typeUrl, reason }));
+    if (word === "nothing") continue;
+    if (word === "later" || word.alone && bytes > MESSAGE_BYTES) {
+      waiting++;
       continue;
     }
+    const { item } = word;
     const size = item ? sizeOf(item) : name.length + ITEM_BYTES;
-    // One that is longer than a part goes alone.
+    // One that is longer than a part goes by itself.
     if (bytes > MESSAGE_BYTES && bytes + size > partMax) break;
     bytes += size;
-    type.owed.delete(name);
-    type.tooLong.delete(name);
+    if (word.more) waiting++;
+    else type.owed.delete(name);
     if (item) {
       type.sent.set(name, item.version);
-      resources.push(item);
+      items.push(item);
     } else {
       type.sent.delete(name);
       removed.push(name);
     }
+    if (word.alone) break;
   }
-  if (!type.first && resources.length === 0 && removed.length === 0) return null;
-  const partial = type.owed.size > 0;
-  const more = type.first && partial;
-  type.first = more;
+  if (!type.first && items.length === 0 && removed.length === 0) return null;
+  type.first = type.first && inParts && type.owed.size > waiting;
   sender.nonce++;
   const nonce = String(sender.nonce);
-  type.inFlight = { nonce, revision: sender.revision, partial };
+  const partial = type.owed.size > 0;
+  type.inFlight = { nonce, revision: sender.revision, partial, items, removed };
   return {
     typeUrl,
     nonce,
-    systemVersion: more ? options.systemVersion + MORE : options.systemVersion,
+    systemVersion: type.first ? options.systemVersion + MORE : options.systemVersion,
     controlPlane: options.controlPlane,
-    resources: resources.sort((a, b) => compareText(a.name, b.name)),
+    resources: items.sort((a, b) => compareText(a.name, b.name)),
     removed: removed.sort(compareText),
   };
 }
@@ -241,32 +295,65 @@ function nextResponse(
 /** What is to be told, the vanished without an item; names that need not be told are crossed out. */
 function* owedItems(
   type: SentType,
-  offered: ReadonlyMap<string, KdsItem> | undefined,
+  offers: ReadonlyMap<string, KdsItem> | undefined,
 ): Generator<readonly [string, KdsItem | undefined]> {
   for (const name of type.owed) {
-    const item = offered?.get(name);
-    const told = item ? type.sent.get(name) === item.version : !type.sent.has(name);
-    if (told) {
-      type.owed.delete(name);
-      type.tooLong.delete(name);
-    } else {
-      yield [name, item];
-    }
+    const offered = offers?.get(name);
+    const told = offered ? type.sent.get(name) === offered.version : !type.sent.has(name);
+    if (told) type.owed.delete(name);
+    if (told || !offered) type.held.delete(name);
+    if (!told) yield [name, offered];
   }
 }
 
-/** It is owed again when it changes. */
-function withhold(
-  type: SentType,
-  item: KdsItem,
-  bytesMax: number,
+/** What is said of a name now: an item, or (without one) that it is gone. */
+interface Word {
+  readonly item: KdsItem | undefined;
+  /** In a response by itself. */
+  readonly alone: boolean;
+  /** Something newer is still to be said. */
+  readonly more: boolean;
+}
+
+function wordOn(
+  { typeUrl, type, options, trust }: Next,
+  { name, offered }: { readonly name: string; readonly offered: KdsItem | undefined },
   tell: (reason: string) => void,
-): void {
-  const reason = `${item.name} is ${item.bytes.length} bytes, and the peer takes messages of at ` +
-    `most ${bytesMax} bytes`;
-  type.owed.delete(item.name);
-  if (type.tooLong.get(item.name) !== reason) tell(reason);
-  type.tooLong.set(item.name, reason);
+): Word | "nothing" | "later" {
+  if (!offered) return { item: undefined, alone: false, more: false };
+  const reason = reasonToHold(offered, { typeUrl, bytesMax: options.bytesMax, trust });
+  const suspect = isSuspect(trust, typeUrl, offered);
+  if (reason !== null) {
+    if (type.held.get(name) !== reason) tell(reason);
+    type.held.set(name, reason);
+    type.owed.delete(name);
+  } else {
+    type.held.delete(name);
+  }
+  if (reason === null && !(suspect && type.first)) {
+    return { item: offered, alone: suspect, more: false };
+  }
+  // In a first state, what is missing would be deleted: then the older one stands in.
+  const older = type.first ? trust.answered.get(typeUrl)?.get(name) : undefined;
+  if (older) return { item: older, alone: false, more: suspect };
+  return suspect ? "later" : "nothing";
+}
+
+function reasonToHold(
+  item: KdsItem,
+  { typeUrl, bytesMax, trust }: {
+    readonly typeUrl: string;
+    readonly bytesMax: number;
+    readonly trust: Trust;
+  },
+): string | null {
+  if (isKeptBack(trust, typeUrl, item)) {
+    return `${item.name} ended the peer's stream, twice; it is tried again when it changes`;
+  }
+  return fits(item, bytesMax)
+    ? null
+    : `${item.name} is ${item.bytes.length} bytes, and the peer takes messages of at most ` +
+      `${bytesMax} bytes`;
 }
 
 /** The revision up to which the peer has answered for everything that it subscribed to. */
@@ -290,11 +377,12 @@ export function rejections(
   { refused }: Pick<OfferBook, "refused">,
 ): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
-  for (const [typeUrl, { lastError, tooLong, stopped }] of sender.types) {
+  for (const [typeUrl, { lastError, refused: said, held, stopped }] of sender.types) {
     const unsent = [...refused.get(typeUrl) ?? []].map(([name, reason]) => `${name}: ${reason}`);
-    const reasons = [lastError, stopped, ...unsent, ...tooLong.values()]
-      .filter((reason) => reason !== null);
-    if (reasons.length > 0) found.set(typeUrl, reasons.join("; "));
+    // One message speaks for all that came with what it is about.
+    const reasons = new Set([lastError, ...said.values(), stopped, ...unsent, ...held.values()]);
+    reasons.delete(null);
+    if (reasons.size > 0) found.set(typeUrl, [...reasons].join("; "));
   }
   return found;
 }

@@ -4,6 +4,7 @@ import { KINDS } from "../core/kinds.ts";
 import type { Draft, Resource, ResourceDescriptor } from "../core/resource.ts";
 import type { Change, Op } from "../store/store.ts";
 import { encodeResponse } from "./envelope.ts";
+import { decodeResource } from "./codec.ts";
 import { applyChanges, emptyImage, type Image } from "./image.ts";
 import { encodeDownward, enter, openBook } from "./offers.ts";
 import {
@@ -18,6 +19,7 @@ import {
 } from "./receiver.ts";
 import {
   advance,
+  endSession,
   onRequest,
   openSender,
   owe,
@@ -26,6 +28,7 @@ import {
   takeResponses,
   type Withheld,
 } from "./sender.ts";
+import { forgive, newTrust } from "./trust.ts";
 import { type KdsRequest, type KdsResponse, MESSAGE_BYTES_MAX } from "./wire.ts";
 
 const kind = (name: string): ResourceDescriptor => KINDS.find((one) => one.name === name)!;
@@ -35,7 +38,8 @@ const DOWN = [kind("Mesh"), kind("Secret")];
 function globalHalf({ bytesMax = MESSAGE_BYTES_MAX, inParts = false } = {}) {
   const table = new Map<string, Resource>();
   let book = openBook();
-  let sender = openSender();
+  const trust = newTrust();
+  let sender = openSender(trust);
   let revision = 0;
   const told: Withheld[] = [];
   const options = () => ({
@@ -68,11 +72,12 @@ function globalHalf({ bytesMax = MESSAGE_BYTES_MAX, inParts = false } = {}) {
       offer(name);
     },
     reconnect() {
-      sender = openSender();
+      sender = openSender(trust);
       book = openBook();
       for (const name of table.keys()) offer(name);
       advance(sender, revision);
     },
+    end: () => endSession(sender),
     request: (request: KdsRequest) => onRequest(sender, request, book.offers),
     responses() {
       const { responses, withheld } = takeResponses(sender, options());
@@ -80,6 +85,7 @@ function globalHalf({ bytesMax = MESSAGE_BYTES_MAX, inParts = false } = {}) {
       return responses;
     },
     told,
+    trust,
     rejections: () => [...rejections(sender, book)],
   };
 }
@@ -451,6 +457,123 @@ Deno.test("while held, what is new is added, and nothing is deleted or overwritt
   assert.deepEqual(zone.image.get("Mesh")!.get("mesh-1.")!.spec, {
     skipCreatingInitialPolicies: ["*"],
   });
+});
+
+/**
+ * As Kuma: responses are handled in their order, and one that cannot be decoded ends the session.
+ * Comes back until nothing is left to say; the answer is how often it came.
+ */
+function converse(
+  global: ReturnType<typeof globalHalf>,
+  zone: ReturnType<typeof zoneHalf>,
+  isPoison: (spec: Draft["spec"]) => boolean,
+): number {
+  const reads = (response: KdsResponse) =>
+    response.resources.every((item) => {
+      const read = decodeResource(item, kind(response.typeUrl));
+      return read.ok && !isPoison(read.draft.spec);
+    });
+  for (let sessions = 1;; sessions++) {
+    assert.ok(sessions < 20, "it goes on and on");
+    zone.reconnect();
+    global.reconnect();
+    for (const { name } of DOWN) global.request(ask(name));
+    if (talk()) return sessions;
+    global.end();
+  }
+
+  function talk(): boolean {
+    for (let out = global.responses(); out.length > 0; out = global.responses()) {
+      for (const response of out) {
+        if (!reads(response)) return false;
+        global.request(zone.take(response)!);
+      }
+    }
+    return true;
+  }
+}
+
+const POISON = { data: "cG9pc29u" };
+const isPoison = (spec: Draft["spec"]) => spec["data"] === POISON.data;
+
+function inZone(zone: ReturnType<typeof zoneHalf>) {
+  return Object.fromEntries(
+    [...zone.image.get("Secret")!.values()].map(({ name, spec }) => [name, spec["data"]]),
+  );
+}
+
+Deno.test("what ends the peer's stream is found and kept back; its older state stays there", () => {
+  const global = globalHalf();
+  const zone = zoneHalf();
+  for (const n of [1, 2, 3]) global.change(`s-${n}`, { data: "AAAA" });
+  global.change("mesh-1", {});
+  assert.equal(converse(global, zone, isPoison), 1);
+  global.change("s-2", POISON);
+  global.change("s-1", { data: "BBBB" });
+  assert.equal(converse(global, zone, isPoison), 4, "both new ones were suspect");
+  assert.deepEqual(inZone(zone), { "s-1": "BBBB", "s-2": "AAAA", "s-3": "AAAA" });
+  assert.match(global.rejections()[0]![1], /^s-2.default ended the peer's stream/);
+  assert.equal(settledRevision(global.sender), 6);
+  assert.equal(converse(global, zone, isPoison), 1, "it is not tried again");
+  global.change("s-2", { data: "CCCC" });
+  assert.equal(converse(global, zone, isPoison), 1);
+  assert.deepEqual(inZone(zone), { "s-1": "BBBB", "s-2": "CCCC", "s-3": "AAAA" });
+  assert.deepEqual(global.rejections(), []);
+  assert.equal(global.trust.cautious, false);
+});
+
+Deno.test("of many that are new, only the one that ends the stream stays behind", () => {
+  const global = globalHalf();
+  const zone = zoneHalf();
+  global.change("s-0", { data: "AAAA" });
+  converse(global, zone, isPoison);
+  for (const n of [1, 2, 3, 4]) global.change(`s-${n}`, n === 3 ? POISON : { data: "AAAA" });
+  assert.ok(converse(global, zone, isPoison) <= 4);
+  assert.deepEqual(Object.keys(inZone(zone)).sort(), ["s-0", "s-1", "s-2", "s-4"]);
+  forgive(global.trust);
+  converse(global, zone, () => false);
+  assert.equal(Object.keys(inZone(zone)).length, 5, "another process of the peer's is asked again");
+});
+
+Deno.test("while nothing of a type is known to be safe, it alone stops", () => {
+  const global = globalHalf();
+  const held = { ...resource("s-1", { data: "AAAA" }, 1), labels: { "kuma.io/origin": "global" } };
+  const zone = zoneHalf([held]);
+  global.change("s-1", { data: "BBBB" });
+  global.change("s-2", POISON);
+  global.change("mesh-1", {});
+  assert.equal(converse(global, zone, isPoison), 3);
+  assert.deepEqual(inZone(zone), { "s-1": "AAAA" }, "nothing was deleted");
+  assert.ok(zone.image.get("Mesh")!.has("mesh-1."));
+  assert.match(global.rejections()[0]![1], /one of these changes: s-1.default, s-2.default$/);
+  assert.equal(settledRevision(global.sender), 3);
+  global.change("s-2", { data: "CCCC" });
+  converse(global, zone, isPoison);
+  assert.deepEqual(inZone(zone), { "s-1": "BBBB", "s-2": "CCCC" });
+});
+
+Deno.test("a connection that is cut again and again accuses nobody", () => {
+  const global = globalHalf();
+  for (const n of [1, 2, 3]) global.change(`s-${n}`, { data: "AAAA" });
+  for (let n = 0; n < 5; n++) {
+    global.reconnect();
+    global.request(ask("Secret"));
+    assert.equal(global.responses()[0]?.resources.length, 3);
+  }
+  assert.deepEqual(global.rejections(), []);
+});
+
+Deno.test("a refusal is remembered until what was refused changes", () => {
+  const global = globalHalf();
+  global.change("s-1", { data: "AAAA" });
+  global.request(ask("Secret"));
+  global.request({ ...ask("Secret"), nonce: global.responses()[0]!.nonce, error: "s-1 exists" });
+  global.change("s-2", { data: "AAAA" });
+  global.request({ ...ask("Secret"), nonce: global.responses()[0]!.nonce });
+  assert.deepEqual(global.rejections(), [["Secret", "s-1 exists"]]);
+  global.change("s-1", null);
+  global.request({ ...ask("Secret"), nonce: global.responses()[0]!.nonce });
+  assert.deepEqual(global.rejections(), []);
 });
 
 Deno.test("whatever is lost on the way, both sides agree in the end", () => {

@@ -116,7 +116,13 @@ export type ServerEvent =
   }
   | { readonly tag: "request_received"; readonly stream: string; readonly request: KdsRequest }
   | { readonly tag: "response_received"; readonly stream: string; readonly response: KdsResponse }
-  | { readonly tag: "stream_closed"; readonly stream: string; readonly reason: string };
+  | {
+    readonly tag: "stream_closed";
+    readonly stream: string;
+    readonly reason: string;
+    /** The peer said that it was done, on purpose; not a line that was cut. */
+    readonly byPeer?: boolean;
+  };
 
 /** Commands to the server edge. Until it is admitted, nothing of a stream is read. */
 export type ServerCommand =
@@ -149,7 +155,13 @@ export type ClientEvent =
     readonly response: KdsResponse;
   }
   | { readonly tag: "request_received"; readonly connection: string; readonly request: KdsRequest }
-  | { readonly tag: "disconnected"; readonly connection: string; readonly reason: string }
+  | {
+    readonly tag: "disconnected";
+    readonly connection: string;
+    readonly reason: string;
+    /** Global refused to go on with what this zone sends; not a line that was cut. */
+    readonly refused?: boolean;
+  }
   | {
     readonly tag: "health_answered";
     readonly connection: string;

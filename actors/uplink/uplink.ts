@@ -39,6 +39,7 @@ import {
 } from "../../kds/receiver.ts";
 import {
   advance,
+  endSession,
   onRequest,
   openSender,
   owe,
@@ -46,6 +47,7 @@ import {
   type Sender,
   takeResponses,
 } from "../../kds/sender.ts";
+import { forgive, type KeptBack, newTrust, type Trust } from "../../kds/trust.ts";
 import {
   type Capacity,
   capacityOf,
@@ -126,6 +128,9 @@ interface State {
   readonly allegiance: Allegiance;
   readonly reports: Reports;
   readonly insight: OwnInsight;
+  /** What global survived; of the process that was there last. */
+  readonly trust: Trust;
+  readonly trustedInstance: string;
   readonly lastError: string | null;
   /** Why global does not take this zone in, until it does: the connection alone says nothing. */
   readonly refusal: string | null;
@@ -167,6 +172,8 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
       allegiance: NO_ALLEGIANCE,
       reports: noReports({ clusterId: "", revision: 0 }),
       insight: NO_INSIGHT,
+      trust: newTrust(),
+      trustedInstance: "",
       lastError: null,
       refusal: null,
     };
@@ -183,7 +190,7 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
       case "connected":
         return ofSession(state, msg, (session) => connected(state, session));
       case "disconnected":
-        return ofSession(state, msg, () => disconnected(state, msg.reason, at));
+        return ofSession(state, msg, (session) => disconnected(state, session, msg, at));
       case "response_received":
         return ofSession(state, msg, (session) => responseReceived(state, session, msg, at));
       case "request_received":
@@ -252,7 +259,7 @@ function connect(state: State, at: Context): Turn<State> {
   const session: Session = {
     connection,
     receiver: openReceiver(connection, { rules, nodeId: args.zone }),
-    sender: openSender(),
+    sender: openSender(state.trust),
     up: false,
     global: null,
     unattributed: [],
@@ -299,7 +306,12 @@ function connected(state: State, session: Session): Turn<State> {
   return [checked, [...effects, ...questions, ...health]];
 }
 
-function disconnected(state: State, reason: string, at: Context): Turn<State> {
+function disconnected(
+  state: State,
+  session: Session,
+  { reason, refused }: ClientEvent & { readonly tag: "disconnected" },
+  at: Context,
+): Turn<State> {
   const attempts = state.attempts + 1;
   const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (attempts - 1));
   const afterMs = Math.round(at.random() * ceiling);
@@ -311,6 +323,7 @@ function disconnected(state: State, reason: string, at: Context): Turn<State> {
   const [next, insight] = insightNow(ended, at);
   return [next, [
     ...insight,
+    ...(refused ? endSession(session.sender) : []).flatMap(tellKeptBack),
     // Once per outage and refusal: what repeats is counted.
     ...(isRefusal
       ? state.refusal === reason ? [] : [log("error", "global refuses this zone", { reason })]
@@ -324,6 +337,16 @@ function disconnected(state: State, reason: string, at: Context): Turn<State> {
     cancel("settle"),
     timer("connect", afterMs, { tag: "connect_due" }),
   ]];
+}
+
+function tellKeptBack({ typeUrl, names }: KeptBack): readonly Effect[] {
+  return [
+    log("error", "kept back: global ended the stream on it, twice", {
+      type: typeUrl,
+      names: names.join(", ").slice(0, MESSAGE_CHARS_MAX),
+    }),
+    count("ursa_kds_withheld_total", { peer: "global", type: typeUrl }),
+  ];
 }
 
 // What global sends
@@ -590,6 +613,8 @@ function requestReceived(
   const peer = request.metadata && peerInfo(request.metadata);
   const wantsReports = session.wantsReports || !!peer?.features.includes(URSA_RECEIPTS);
   const takes = peer ? capacityOf(peer) : session.takes;
+  const trustedInstance = peer?.instance ?? state.trustedInstance;
+  if (trustedInstance !== state.trustedInstance) forgive(state.trust);
   const effects: Effect[] = said.event === "acked" || said.event === "nacked"
     ? [
       count("kds_delta_requests_received", {
@@ -615,7 +640,12 @@ function requestReceived(
     countFor(known.current, said.typeUrl, said.event === "acked" ? "acked" : "rejected");
     known.current.lastUpdateTime = timeOf(at);
   }
-  const next = { ...state, insight: known, session: { ...session, wantsReports, takes } };
+  const next = {
+    ...state,
+    insight: known,
+    trustedInstance,
+    session: { ...session, wantsReports, takes },
+  };
   const [pumped, sent] = pump(next, effects);
   const [noted, insight] = known === state.insight ? insightSoon(pumped) : insightNow(pumped, at);
   return [noted, [...sent, ...insight]];
@@ -659,7 +689,7 @@ function pump(state: State, before: readonly Effect[]): Turn<State> {
       count("kds_delta_responses_sent", { type_url: response.typeUrl }),
     ]),
     ...withheld.flatMap(({ typeUrl, reason }) => [
-      log("error", "too long for global", { type: typeUrl, reason }),
+      log("error", "not sent to global", { type: typeUrl, reason }),
       count("ursa_kds_withheld_total", { peer: "global", type: typeUrl }),
     ]),
   ]];

@@ -27,6 +27,7 @@ import {
 } from "../../kds/receiver.ts";
 import {
   advance,
+  endSession,
   onRequest,
   openSender,
   owe,
@@ -37,6 +38,7 @@ import {
   takeResponses,
   type Withheld,
 } from "../../kds/sender.ts";
+import { forgive, type KeptBack, newTrust, type Trust } from "../../kds/trust.ts";
 import {
   type Capacity,
   capacityOf,
@@ -121,6 +123,9 @@ interface State {
   readonly reportedRevision: number;
   readonly past: readonly JsonObject[];
   readonly healthAtMs: number | null;
+  /** What the zone survived; of the process that last came. */
+  readonly trust: Trust;
+  readonly trustedInstance: string;
   readonly takeoversAtMs: readonly number[];
   readonly insightDirty: boolean;
   readonly deleted: boolean;
@@ -155,6 +160,8 @@ export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
       reportedRevision: 0,
       past,
       healthAtMs: null,
+      trust: newTrust(),
+      trustedInstance: "",
       takeoversAtMs: [],
       insightDirty: false,
       deleted: false,
@@ -228,7 +235,7 @@ function streamOpened(
   const old = kind === "global_to_zone" ? state.down : state.up;
   const [taken, takeover] = old ? takenOver(state, { old, by: caller.peer }, at) : [state, []];
   const next: State = kind === "global_to_zone"
-    ? { ...endDown(taken, at), down: openDown(msg, at) }
+    ? { ...endDown(taken, at), down: openDown(taken.trust, msg, at) }
     : { ...taken, up: openUp(taken.args, msg, at) };
   const admit: ServerCommand = { do: "admit", stream, to: at.self };
   const effects: Effect[] = [
@@ -266,6 +273,7 @@ function adminClosed(state: State, closed: string): Turn<State> {
 }
 
 function openDown(
+  trust: Trust,
   { stream, caller }: ServerEvent & { readonly tag: "stream_opened" },
   at: Context,
 ): Down {
@@ -274,7 +282,7 @@ function openDown(
     peer: caller.peer,
     authorized: caller.authorization.length === 1,
     openedAtMs: at.nowMs,
-    sender: openSender(),
+    sender: openSender(trust),
     book: openBook(),
     subscription: null,
     features: [],
@@ -322,7 +330,7 @@ function takenOver(
 
 function streamClosed(
   state: State,
-  { stream, reason }: ServerEvent & { readonly tag: "stream_closed" },
+  { stream, reason, byPeer }: ServerEvent & { readonly tag: "stream_closed" },
   at: Context,
 ): Turn<State> {
   const { zone } = state.args;
@@ -332,6 +340,9 @@ function streamClosed(
   const next = isDown ? endDown(state, at) : { ...state, up: null };
   const effects: Effect[] = [
     log("info", "zone stream closed", { zone, reason }),
+    ...(isDown && byPeer ? endSession(state.down!.sender) : []).flatMap((one) =>
+      tellKeptBack(zone, one)
+    ),
     ...(isDown ? presence(state, "offline") : []),
   ];
   const [flushed, insight] = insightNow(next, at);
@@ -418,7 +429,8 @@ function introduced(
     reports: peer.features.includes(URSA_RECEIPTS),
     takes: capacityOf(peer),
   };
-  const next = { ...state, down: known };
+  if (peer.instance !== state.trustedInstance) forgive(state.trust);
+  const next = { ...state, down: known, trustedInstance: peer.instance };
   const effects = state.image ? offerAll(next) : [];
   const [flushed, insight] = insightNow(next, at);
   return [flushed, [...effects, ...insight]];
@@ -511,9 +523,20 @@ function countAnswer(said: SenderEvent): Effect {
   return count("kds_delta_requests_received", { type_url: said.typeUrl, confirmation });
 }
 
+function tellKeptBack(zone: string, { typeUrl, names }: KeptBack): readonly Effect[] {
+  return [
+    log("error", "kept back: the zone ended its stream on it, twice", {
+      zone,
+      type: typeUrl,
+      names: names.join(", ").slice(0, MESSAGE_CHARS_MAX),
+    }),
+    count("ursa_kds_withheld_total", { peer: zone, type: typeUrl }),
+  ];
+}
+
 function tellWithheld(zone: string, { typeUrl, reason }: Withheld): readonly Effect[] {
   return [
-    log("error", "too long for the zone", { zone, type: typeUrl, reason }),
+    log("error", "not sent to the zone", { zone, type: typeUrl, reason }),
     count("ursa_kds_withheld_total", { peer: zone, type: typeUrl }),
   ];
 }

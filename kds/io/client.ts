@@ -82,6 +82,12 @@ const HEALTH_MS_MAX = 10_000;
 const ADMIN_MS_MAX = 10_000;
 /** A question's stream that ended is opened anew: what it carries must not disturb the others. */
 const REOPEN_MS = 5_000;
+/** How a global ends a stream for what came on it. kuma@v2.13.10:pkg/kds/mux/zone_sync.go */
+const REFUSALS: ReadonlySet<status> = new Set([
+  status.INTERNAL,
+  status.INVALID_ARGUMENT,
+  status.UNKNOWN,
+]);
 /** sun_path is 108 bytes on Linux, 104 elsewhere. */
 const SOCKET_PATH_BYTES_MAX = 100;
 
@@ -199,7 +205,10 @@ class Link {
       // However it ends, also without an error, this side must start over.
       call.on(
         "status",
-        ({ code, details }: StatusObject) => this.#lost(connection, `${status[code]}: ${details}`),
+        ({ code, details }: StatusObject) =>
+          this.#lost(connection, `${status[code]}: ${details}`, {
+            refused: kind === "zone_to_global" && REFUSALS.has(code),
+          }),
       );
     }
     for (const kind of ADMIN_KINDS) this.#openAdmin(connection, metadata, kind);
@@ -263,10 +272,10 @@ class Link {
     this.#tell(event);
   }
 
-  #lost(connection: Connection, reason: string): void {
+  #lost(connection: Connection, reason: string, { refused = false } = {}): void {
     if (connection.over) return;
     this.#end(connection);
-    this.#tell({ tag: "disconnected", connection: connection.id, reason });
+    this.#tell({ tag: "disconnected", connection: connection.id, reason, refused });
   }
 
   #end(connection: Connection | null): void {

@@ -73,6 +73,8 @@ interface Open {
   readonly kind: StreamKind;
   /** The actor that admitted it. */
   to: string | null;
+  /** The zone has said that it is done. */
+  ended?: boolean;
   /** Ends it when nobody does. */
   patience?: ReturnType<typeof setTimeout>;
 }
@@ -241,7 +243,9 @@ class Streams {
   command(what: ServerCommand): void {
     const open = this.#open.get(what.stream);
     if (!open) {
-      if (what.do === "admit") this.#tellClosed(what.to, what.stream);
+      if (what.do === "admit") {
+        this.#tellClosed(what.to, { stream: what.stream, byPeer: false });
+      }
       return;
     }
     switch (what.do) {
@@ -249,7 +253,10 @@ class Streams {
         open.to = what.to;
         clearTimeout(open.patience);
         open.call.on("data", (bytes: Buffer) => this.#received(what.stream, open, bytes));
-        open.call.on("end", () => open.call.end());
+        open.call.on("end", () => {
+          open.ended = true;
+          open.call.end();
+        });
         return;
       case "send":
         open.call.write(
@@ -314,11 +321,14 @@ class Streams {
     this.#open.delete(stream);
     this.#questions.streamEnded(stream);
     clearTimeout(open?.patience);
-    if (open?.to) this.#tellClosed(open.to, stream);
+    if (open?.to) this.#tellClosed(open.to, { stream, byPeer: open.ended ?? false });
   }
 
-  #tellClosed(to: string, stream: string): void {
-    this.#options.deliver(to, { tag: "stream_closed", stream, reason: "the stream ended" });
+  #tellClosed(
+    to: string,
+    closed: { readonly stream: string; readonly byPeer: boolean },
+  ): void {
+    this.#options.deliver(to, { tag: "stream_closed", ...closed, reason: "the stream ended" });
   }
 }
 

@@ -86,3 +86,67 @@ interop(import.meta.url, {
     async () => /east +Online/.test(await inZone.ok(["inspect", "zones"])) || "not yet",
   );
 });
+
+interop(import.meta.url, {
+  peer: "kuma-cp",
+  feature: "as a zone of Ursa's global: one bad resource is kept back alone, by name",
+}, async (bench) => {
+  const { global, zone, kumactl } = await federate(bench, {
+    KUMA_GENERAL_RESILIENT_COMPONENT_BASE_BACKOFF: "1s",
+  });
+  const inZone = await zone.kumactl();
+  const secret = (name: string, data: string) =>
+    `{type: Secret, mesh: default, name: ${name}, data: ${data}}`;
+  const timeout = (name: string, connectionTimeout: number | string) => ({
+    type: "MeshTimeout",
+    mesh: "default",
+    name,
+    spec: {
+      targetRef: { kind: "Mesh" },
+      to: [{ targetRef: { kind: "Mesh" }, default: { connectionTimeout } }],
+    },
+  });
+  const write = (name: string, connectionTimeout: number | string) =>
+    global.rest.put(`/meshes/default/meshtimeouts/${name}`, timeout(name, connectionTimeout));
+  const key = (name: string) => ({ type: "MeshTimeout", mesh: "default", name });
+  const rejected = async (type: string) => {
+    const { zoneInsight } = await global.rest.get<
+      { zoneInsight: { ursa?: { rejected?: Record<string, string> } } }
+    >("/zones/east/_overview");
+    return zoneInsight.ursa?.rejected?.[type] ?? "";
+  };
+
+  // A secret of the zone's own wins over global's of the same name; Kuma refuses that one alone.
+  await until(
+    "the mesh in the zone",
+    async () => !!await zone.rest.find("/meshes/default") || "not yet",
+  );
+  await inZone.apply(secret("both", "em9uZQ=="));
+  await kumactl.apply(secret("both", "Z2xvYmFs"));
+  await kumactl.apply(secret("other", "Z2xvYmFs"));
+  await untilCopied({ from: global.rest, to: zone.rest }, keysOf(secret("other", "x")));
+  const kept = await zone.rest.get<{ data: string }>("/meshes/default/secrets/both");
+  assert.equal(kept.data, "em9uZQ==");
+  await until("the refusal told", async () => /both/.test(await rejected("Secret")) || "not yet");
+
+  // What Kuma cannot decode ends its stream, whatever came along: it is found, and kept back.
+  await write("good", "5s");
+  await untilCopied({ from: global.rest, to: zone.rest }, [key("good")]);
+  await write("good", 7);
+  await until(
+    "the culprit named",
+    async () =>
+      /^good-\w+\.default ended the peer's stream/.test(await rejected("MeshTimeout")) || "not yet",
+  );
+  const older = await zone.rest.get(pathOf(copyOf(key("good"))));
+  assert.match(JSON.stringify(older), /"connectionTimeout":"5s"/, "the zone keeps what it had");
+  await write("another", "6s");
+  await untilCopied({ from: global.rest, to: zone.rest }, [key("another")]);
+  await write("good", "8s");
+  await untilCopied({ from: global.rest, to: zone.rest }, [key("good")]);
+  await until(
+    "nothing left to tell",
+    async () => await rejected("MeshTimeout") === "" || "not yet",
+  );
+  assert.match(await kumactl.ok(["inspect", "zones"]), /east +Online/);
+});
