@@ -1,12 +1,13 @@
 // Tokens and signing keys, made on one side and taken on the other.
 
 import assert from "node:assert/strict";
+import { claimBlock } from "../../cli/demo/addresses.ts";
 import { Rest } from "../../cli/demo/rest.ts";
 import { until } from "../../cli/demo/until.ts";
 import type { JsonObject } from "../../core/resource.ts";
 import { PROJECT } from "../e2e/one_cluster.ts";
 import { type Bench, interop } from "./interop.ts";
-import { binary, KumaCp, Kumactl, runToEnd } from "./kuma.ts";
+import { binary, freePort, KumaCp, Kumactl, runToEnd, startKumaDp } from "./kuma.ts";
 
 /** What a reverse proxy on this machine would add: who comes through it is not the administrator by place. */
 const THROUGH_A_PROXY = { "x-forwarded-for": "10.0.0.9" };
@@ -129,5 +130,132 @@ interop(
     assert.equal(await whoIs(api, await ursaCtl(...jane, "--valid-for", "1h", ...offline)), wanted);
     const asked = await ursaCtl("--address", api, ...jane, "--valid-for", "1h");
     assert.equal(await whoIs(api, asked), wanted);
+  },
+);
+
+/** An ingress and a dataplane of kuma-dp, each with a token of the zone's global. */
+async function proveThemselves(bench: Bench, at: {
+  readonly zone: { readonly name: string; readonly dp: string; readonly caFile: string };
+  readonly rest: Rest;
+  /** Speaks with global. */
+  readonly kumactl: Kumactl;
+}): Promise<void> {
+  const { zone, rest, kumactl } = at;
+  const block = claimBlock();
+  bench.keep({ stop: () => Promise.resolve(block.release()) });
+  const generate = (...args: string[]) => kumactl.ok(["generate", ...args, "--valid-for", "1h"]);
+  const proxies = [
+    {
+      proxyType: "ingress",
+      token: await generate("zone-token", "--zone", zone.name, "--scope", "ingress"),
+      overview: "/zoneingresses/_overview",
+      resource: `type: ZoneIngress
+name: in-1
+networking:
+  address: ${block.address(2)}
+  port: 10001
+  advertisedAddress: ${block.address(2)}
+  advertisedPort: 10001
+  admin: {port: ${freePort()}}
+`,
+    },
+    {
+      proxyType: "dataplane",
+      token: await generate("dataplane-token", "--tag", "kuma.io/service=web"),
+      overview: "/meshes/default/dataplanes/_overview",
+      resource: `type: Dataplane
+mesh: default
+name: web-1
+networking:
+  address: ${block.address(3)}
+  admin: {port: ${freePort()}}
+  inbound:
+  - port: 8080
+    servicePort: 9080
+    tags: {kuma.io/service: web}
+`,
+    },
+  ] as const;
+  for (const { proxyType, token, resource, overview } of proxies) {
+    bench.keep(
+      await startKumaDp({
+        ...bench,
+        name: `${zone.name}-${proxyType}`,
+        resource,
+        proxyType,
+        token,
+        controlPlane: { url: zone.dp, caFile: zone.caFile },
+      }),
+    );
+    await until(`${proxyType} of ${zone.name}`, async () => {
+      const { items } = await rest.get<{ items: readonly Overview[] }>(overview);
+      return items.some(isServed) || JSON.stringify(items);
+    });
+  }
+}
+
+type Overview = JsonObject & {
+  readonly dataplaneInsight?: Insight;
+  readonly zoneIngressInsight?: Insight;
+};
+
+interface Insight {
+  readonly subscriptions?: readonly {
+    readonly disconnectTime?: string;
+    readonly status?: { readonly cds?: { readonly responsesAcknowledged?: string } };
+  }[];
+}
+
+function isServed({ dataplaneInsight, zoneIngressInsight }: Overview): boolean {
+  const { subscriptions = [] } = dataplaneInsight ?? zoneIngressInsight ?? {};
+  return subscriptions.some(({ disconnectTime, status }) =>
+    disconnectTime === undefined && status?.cds?.responsesAcknowledged !== undefined
+  );
+}
+
+interop(
+  import.meta.url,
+  {
+    peer: "kuma-cp",
+    feature: "as a zone takes the tokens of its proxies that Ursa's global issued",
+  },
+  async (bench) => {
+    const global = await bench.cluster.startGlobal(["--zone-auth", "none"]);
+    const kuma = await bench.keep(
+      new KumaCp({
+        ...bench,
+        name: "east",
+        mode: "zone",
+        global: { url: global.url("kds"), caFile: global.caFile },
+      }),
+    ).start();
+    await proveThemselves(bench, {
+      zone: { name: "east", dp: kuma.url("dp"), caFile: kuma.caFile },
+      rest: kuma.rest,
+      kumactl: await Kumactl.of(bench.dir, global.url("api")),
+    });
+  },
+);
+
+interop(
+  import.meta.url,
+  { peer: "kuma-cp", feature: "as global issues tokens that proxies of Ursa's zone show" },
+  async (bench) => {
+    const kuma = await bench.keep(new KumaCp({ ...bench, name: "kuma", mode: "global" })).start();
+    const { controlPlane } = await bench.cluster.startZone("west", {
+      url: kuma.url("kds"),
+      caFile: kuma.caFile,
+    });
+    await until(
+      "the keys of global",
+      async () =>
+        await controlPlane.rest.find("/globalsecrets/zone-token-signing-public-key-1") !== null ||
+        "not there",
+    );
+    await proveThemselves(bench, {
+      zone: { name: "west", dp: controlPlane.url("dp"), caFile: controlPlane.caFile },
+      rest: controlPlane.rest,
+      kumactl: await kuma.kumactl(),
+    });
   },
 );
