@@ -16,6 +16,8 @@ export interface ProxyNode {
   readonly adminPort: number;
   readonly adminAddress: string;
   readonly readinessPort: number;
+  /** Where Envoy is to answer questions for names. */
+  readonly dnsPort: number;
   readonly workdir: string;
   readonly features: readonly string[];
   /** Absent in metadata means true. */

@@ -1,7 +1,7 @@
 // The names under the mesh's domain and their virtual addresses: what DNS questions are looked up in.
 
 import ipaddr from "ipaddr.js";
-import { compareText } from "../core/resource.ts";
+import { lowerCase, vipNames } from "../core/vip_names.ts";
 
 /** Plain data: built by the actor, read by the server. Names are in lower case, without the last dot. */
 export interface ZoneTable {
@@ -29,28 +29,12 @@ export type Lookup =
   | { readonly found: "nothing" }
   | { readonly found: "address"; readonly address: string; readonly family: 4 | 6 };
 
-const LONGEST_NAME = 253;
-/** Printable labels without the escape character: what `readQuestion` leaves as it is. */
-const NAME = /^([!-,/-[\]-~-]{1,63}\.)*[!-,/-[\]-~-]{1,63}$/;
-
-/**
- * Names of services: `<service>.mesh`, and with dots for underscores, since many clients refuse
- * underscores. A service's own name wins over another's alias.
- * kuma@v2.13.10:pkg/dns/vips_allocator.go.
- */
+/** Names of services, each with the address that it stands for. */
 export function buildZoneTable(
   vips: Iterable<readonly [service: string, address: string]>,
   { domain, serial }: { readonly domain: string; readonly serial: number },
 ): ZoneTable {
-  const addresses = new Map<string, string>();
-  const add = (service: string, address: string) => {
-    const name = `${lowerCase(service)}.${domain}`;
-    if (name.length > LONGEST_NAME || !NAME.test(name) || addresses.has(name)) return;
-    addresses.set(name, address);
-  };
-  const sorted = [...vips].sort(([a], [b]) => compareText(a, b));
-  for (const [service, address] of sorted) add(service, address);
-  for (const [service, address] of sorted) add(service.replaceAll("_", "."), address);
+  const addresses = vipNames(vips, domain);
   return { domain, serial, addresses, branches: branchesOf(addresses.keys(), domain) };
 }
 
@@ -77,9 +61,4 @@ export function lookUp(table: ZoneTable, name: string): Lookup {
     return { found: "address", address, family: ipaddr.parse(address).kind() === "ipv4" ? 4 : 6 };
   }
   return { found: table.branches.has(wanted) ? "branch" : "nothing" };
-}
-
-/** ASCII only: other scripts have letters whose lower case is an ASCII one. */
-export function lowerCase(name: string): string {
-  return name.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }

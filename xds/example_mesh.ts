@@ -14,6 +14,7 @@ export const NODE: ProxyNode = {
   adminPort: 9901,
   adminAddress: "127.0.0.1",
   readinessPort: 0,
+  dnsPort: 0,
   workdir: "/run/ursa",
   features: [],
   ipv6Enabled: true,

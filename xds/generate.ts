@@ -9,6 +9,7 @@ import type { IdentityMaterial, ProxyNode } from "../core/proxy.ts";
 import { POLICIES } from "../policies/registry.gen.ts";
 import { addAdmin } from "./admin.ts";
 import { serializeTags } from "./envoy/route.ts";
+import { addDns } from "./dns.ts";
 import { caSecret, identitySecret } from "./envoy/tls.ts";
 import { addInbounds, draftInbounds } from "./inbound.ts";
 import { addOutbounds, explicitOutbounds } from "./outbound.ts";
@@ -67,6 +68,8 @@ export function generateDataplane(
     const passthrough = view.spec().networking?.outbound?.passthrough ?? true;
     addPassthrough(snapshot, { redirection, inbounds: draft.inbounds, node, passthrough, mtls });
   }
+  const reachable = spec.networking.transparentProxying?.reachableServices ?? [];
+  addDns(snapshot, { view, node, transparency, reachable });
   addInbounds(snapshot, draft.inbounds, {
     spec,
     mesh: view.mesh,

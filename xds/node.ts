@@ -6,6 +6,8 @@ import type { Json, JsonObject } from "../core/resource.ts";
 export const FEATURE_BIND_OUTBOUNDS = "feature-bind-outbounds";
 export const FEATURE_READINESS_SOCKET = "feature-readiness-unix-socket";
 export const FEATURE_STRICT_INBOUND_PORTS = "feature-strict-inbound-ports";
+/** The DNS server in the dp process asks for its table of names. */
+export const FEATURE_EMBEDDED_DNS = "feature-embedded-dns";
 export const FEATURE_REUSE_PORT = "feature-reuse-port";
 
 /** More than any real proxy lists; the rest is noise. */
@@ -28,6 +30,7 @@ export function parseNode(metadata: JsonObject): ProxyNode {
   return {
     adminPort: port(metadata["dataplane.admin.port"]),
     adminAddress: adminAddress(metadata["dataplane.admin.address"]),
+    dnsPort: port(metadata["dataplane.dns.port"]),
     readinessPort: port(metadata["dataplane.readinessReporter.port"]),
     workdir: text(metadata["workdir"]).slice(0, WORKDIR_MAX),
     features: features(metadata["features"]),

@@ -2,11 +2,11 @@
 // kuma@v2.13.10:pkg/xds/generator/transparent_proxy_generator.go.
 
 import { objectOf } from "../core/json.ts";
-import type { DataplaneSpec } from "../core/dataplane.ts";
+import type { DataplaneSpec, TransparentProxying } from "../core/dataplane.ts";
 import type { ServiceView, ViewReader } from "../core/mesh_view.ts";
 import type { InboundDraft, OutboundDraft } from "../core/proxy_draft.ts";
 import type { ProxyNode } from "../core/proxy.ts";
-import type { Json, JsonObject } from "../core/resource.ts";
+import type { JsonObject } from "../core/resource.ts";
 import { SERVICE_TAG } from "../core/tags.ts";
 import { emptyCluster, passthroughCluster, passthroughSource } from "./envoy/cluster.ts";
 import { listener, tcpProxy } from "./envoy/listener.ts";
@@ -39,32 +39,48 @@ export interface Redirection {
 
 export function transparencyOf({ networking }: DataplaneSpec, node: ProxyNode): Transparency {
   const binds = node.features.includes(FEATURE_BIND_OUTBOUNDS);
-  const spec = networking.transparentProxying;
-  const configured = spec !== undefined || node.transparentProxy !== undefined;
-  if (binds || !configured) return { virtualOutbounds: binds, redirection: null };
-  const { inbound, outbound, ipFamilyMode } = fromMetadata(node.transparentProxy ?? {});
-  const ipv4Only = (spec?.ipFamilyMode ?? ipFamilyMode).toLowerCase() === "ipv4";
-  return {
-    virtualOutbounds: true,
-    redirection: {
-      inboundPort: spec?.redirectPortInbound || inbound,
-      outboundPort: spec?.redirectPortOutbound || outbound,
-      ipv6: node.ipv6Enabled && !ipv4Only,
-    },
-  };
+  if (binds) return { virtualOutbounds: true, redirection: null };
+  // Who says it itself knows better than what was written beforehand.
+  const configured = node.transparentProxy
+    ? fromMetadata(node.transparentProxy)
+    : fromSpec(networking.transparentProxying);
+  if (!configured) return { virtualOutbounds: false, redirection: null };
+  const { inboundPort, outboundPort, ipFamilyMode } = configured;
+  const ipv6 = node.ipv6Enabled && ipFamilyMode.toLowerCase() !== "ipv4";
+  return { virtualOutbounds: true, redirection: { inboundPort, outboundPort, ipv6 } };
 }
 
-function fromMetadata(config: JsonObject) {
+interface Configured {
+  readonly inboundPort: number;
+  readonly outboundPort: number;
+  readonly ipFamilyMode: string;
+}
+
+function fromSpec(spec: TransparentProxying | undefined): Configured | null {
+  return spec
+    ? {
+      inboundPort: spec.redirectPortInbound || INBOUND_PORT,
+      outboundPort: spec.redirectPortOutbound || OUTBOUND_PORT,
+      ipFamilyMode: spec.ipFamilyMode ?? "",
+    }
+    : null;
+}
+
+/** kuma@v2.13.10:pkg/transparentproxy/config/dataplane; null when nothing is redirected. */
+function fromMetadata(config: JsonObject): Configured | null {
   const redirect = objectOf(config["redirect"]);
+  const sides = [objectOf(redirect["inbound"]), objectOf(redirect["outbound"])];
+  if (sides.every(({ enabled }) => enabled === false)) return null;
+  const [inbound, outbound] = sides.map(portOf);
   return {
-    inbound: portOf(redirect["inbound"]) ?? INBOUND_PORT,
-    outbound: portOf(redirect["outbound"]) ?? OUTBOUND_PORT,
+    inboundPort: inbound ?? INBOUND_PORT,
+    outboundPort: outbound ?? OUTBOUND_PORT,
     ipFamilyMode: String(config["ipFamilyMode"] ?? ""),
   };
 }
 
-function portOf(side: Json | undefined): number | undefined {
-  const port = Number(objectOf(side)["port"]);
+function portOf(side: JsonObject): number | undefined {
+  const port = Number(side["port"]);
   return Number.isInteger(port) && port > 0 && port <= 65535 ? port : undefined;
 }
 

@@ -1,12 +1,14 @@
 // kuma-dp as it is, with a control plane of Ursa's.
 
 import assert from "node:assert/strict";
+import { isIP } from "node:net";
+import { stringify } from "yaml";
 import type { Zone } from "../../cli/demo/cluster.ts";
 import { allowAll, meshWithMtls } from "../../cli/demo/resources.ts";
 import { until } from "../../cli/demo/until.ts";
 import type { Inbound } from "../../core/dataplane.ts";
 import { type Bench, interop } from "./interop.ts";
-import { Kumactl } from "./kuma.ts";
+import { freePort, Kumactl } from "./kuma.ts";
 import { Relay } from "./relay.ts";
 import { startService, startSidecar, untilReaches } from "./sidecar.ts";
 
@@ -214,3 +216,64 @@ interop(
     assert.equal((await web.ask(OUT)).answer?.service, "api");
   },
 );
+
+interop(
+  import.meta.url,
+  { peer: "kuma-dp", feature: "names under .mesh, from its embedded DNS server and from Envoy's" },
+  async (bench) => {
+    const zone = await startZone(bench);
+    await startSidecar(bench, zone, { name: "api-1", service: "api", host: 101 });
+    for (const [host, embedded] of [[102, true], [103, false]] as const) {
+      const [dnsPort, inbound, outbound] = [freePort(), freePort(), freePort()];
+      const config = `${bench.dir}/redirect-${host}.yaml`;
+      await Deno.writeTextFile(
+        config,
+        stringify({
+          redirect: {
+            inbound: { enabled: true, port: inbound },
+            outbound: { enabled: true, port: outbound },
+            dns: { enabled: true, port: dnsPort },
+          },
+        }),
+      );
+      await startSidecar(bench, zone, {
+        name: `redirected-${host}`,
+        service: `redirected-${host}`,
+        host,
+        networking: { outbound: [] },
+        env: embedded ? { KUMA_DNS_PROXY_PORT: String(dnsPort) } : {},
+        flags: [
+          ...["--transparent-proxy-config", config],
+          // Without the embedded server kuma-dp would look for CoreDNS.
+          ...(embedded ? [] : ["--dns-enabled=false", "--dns-envoy-port", String(dnsPort)]),
+        ],
+      });
+      const ask = (name: string) => addressOf(name, dnsPort);
+      await until("an address of api.mesh", async () => {
+        const found = await ask("api.mesh");
+        return isIP(found) === 4 || found;
+      });
+      // What comes later is known later.
+      await startSidecar(bench, zone, {
+        name: `late-${host}`,
+        service: `late-${host}`,
+        host: host + 10,
+      });
+      await until("an address of a later service", async () => {
+        const found = await ask(`late-${host}.mesh`);
+        return isIP(found) === 4 || found;
+      });
+    }
+  },
+);
+
+async function addressOf(name: string, port: number): Promise<string> {
+  try {
+    const [address] = await Deno.resolveDns(name, "A", {
+      nameServer: { ipAddr: "127.0.0.1", port },
+    });
+    return address ?? "no address";
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
