@@ -46,7 +46,11 @@ function dataplanesOf(call: Call): ApiAnswer {
   if (!resources.get({ type: "Mesh", mesh: "", name: mesh })) {
     return notFound("Could not list Dataplanes");
   }
-  const items = resources.list("Dataplane", mesh).flatMap((dataplane) => {
+  // Kuma has no word for a policy that is not there.
+  const policy = resources.get({ type: kind.name, mesh, name });
+  const dataplanes = resources.list("Dataplane", mesh)
+    .filter((dataplane) => policy && inspection.concerns(policy, dataplane));
+  const items = dataplanes.flatMap((dataplane) => {
     const here = inspection.attachments(dataplane, kind.name)
       .filter(({ policies }) => policies.some((policy) => policy.name === name));
     return entryOf(dataplane, here, call) ?? [];

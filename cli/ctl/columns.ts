@@ -1,6 +1,8 @@
 // Columns of tables: stable in order, one function a cell.
 
+import type { DataplaneSpec } from "../../core/dataplane.ts";
 import { objectOf } from "../../core/json.ts";
+import { dataplaneStatus, isOnline } from "../../core/proxy_status.ts";
 import type { Json, JsonObject, ResourceDescriptor } from "../../core/resource.ts";
 import { ago } from "../output.ts";
 
@@ -62,7 +64,7 @@ export const INSPECT_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     MESH,
     NAME,
     { header: "TAGS", cell: ({ dataplane }) => tagsText(objectOf(dataplane)) },
-    { header: "STATUS", cell: (item) => dataplaneStatus(item) },
+    { header: "STATUS", cell: (item) => statusText(item) },
     ...updates("dataplaneInsight"),
     mtls("CERT REGENERATED AGO", (cert, nowMs) => ago(cert["lastCertificateRegeneration"], nowMs)),
     mtls("CERT EXPIRATION", (cert) => String(cert["certificateExpirationTime"] ?? "-")),
@@ -84,6 +86,40 @@ export const INSPECT_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
     { header: "STATUS", cell: ({ zoneIngressInsight }) => status(zoneIngressInsight) },
     ...updates("zoneIngressInsight"),
     ...versions("zoneIngressInsight"),
+  ],
+  ZoneEgress: [
+    NAME,
+    { header: "STATUS", cell: ({ zoneEgressInsight }) => status(zoneEgressInsight) },
+    ...updates("zoneEgressInsight"),
+    ...versions("zoneEgressInsight"),
+  ],
+  MeshInsight: [
+    NAME,
+    { header: "DATAPLANES", cell: ({ dataplanes }) => there(dataplanes) },
+    {
+      header: "SERVICES",
+      cell: ({ services }) => String(objectOf(services)["total"] ?? 0),
+    },
+    {
+      header: "POLICIES",
+      cell: ({ policies }) =>
+        String(
+          Object.values(objectOf(policies))
+            .reduce((sum: number, of) => sum + Number(objectOf(of)["total"] ?? 0), 0),
+        ),
+    },
+    {
+      header: "CERT BACKENDS",
+      cell: ({ mTLS }) => Object.keys(objectOf(objectOf(mTLS)["issuedBackends"])).join(",") || "-",
+    },
+  ],
+  ServiceInsight: [
+    MESH,
+    { header: "SERVICE", cell: ({ name }) => String(name) },
+    { header: "STATUS", cell: ({ status = "-" }) => String(status).replaceAll("_", " ") },
+    { header: "DATAPLANES", cell: ({ dataplanes }) => there(dataplanes) },
+    { header: "ADDRESS", cell: ({ addressPort = "-" }) => String(addressPort) },
+    { header: "ZONES", cell: ({ zones }) => array(zones).join(",") || "-" },
   ],
   Zone: [
     NAME,
@@ -143,23 +179,25 @@ function mtls(header: string, cell: Column["cell"]): Column {
   };
 }
 
-function dataplaneStatus(item: JsonObject): string {
-  const online = status(item["dataplaneInsight"]);
-  const inbounds = array(objectOf(objectOf(item["dataplane"])["networking"])["inbound"]).map(
-    objectOf,
-  );
-  const degraded = inbounds.some(({ state, health }) =>
-    state === "NotReady" || (health !== undefined && objectOf(health)["ready"] !== true)
-  );
-  return online === "Online" && degraded ? "Partially degraded" : online;
+function statusText(item: JsonObject): string {
+  const spec = { networking: { address: "" }, ...objectOf(item["dataplane"]) } as DataplaneSpec;
+  return STATUS_TEXTS[dataplaneStatus(spec, objectOf(item["dataplaneInsight"]))];
 }
 
-/** Online while the newest stream is open. kuma@v2.13.10:api/mesh/v1alpha1/dataplane_insight_helpers.go. */
+const STATUS_TEXTS = {
+  online: "Online",
+  offline: "Offline",
+  partially_degraded: "Partially degraded",
+} as const;
+
 function status(insight: Json | undefined): string {
-  const last = lastSubscription(insight);
-  return last["connectTime"] !== undefined && last["disconnectTime"] === undefined
-    ? "Online"
-    : "Offline";
+  return isOnline(objectOf(insight)) ? "Online" : "Offline";
+}
+
+/** `2/3`: so many of them are connected and ready. */
+function there(stat: Json | undefined): string {
+  const { online = 0, total = 0 } = objectOf(stat);
+  return `${online}/${total}`;
 }
 
 function storeOf(subscription: JsonObject): string {

@@ -254,7 +254,8 @@ Deno.test("inspect shows streams and versions in kumactl's columns", () =>
     assert.match(lines[2] ?? "", /^off {4}Offline/);
 
     await plane.put({ type: "Mesh", name: "default", spec: {} });
-    const inbound = [{ port: 80, state: "NotReady", tags: { "kuma.io/service": "web" } }];
+    const tags = { "kuma.io/service": "web" };
+    const inbound = [{ port: 80, state: "NotReady", tags }, { port: 81, tags }];
     const spec = { networking: { address: "127.0.0.1", inbound } };
     await plane.put({ type: "Dataplane", mesh: "default", name: "web-1", spec });
     assert.match((await run("inspect", "dataplanes")).out, /web-1 .* Offline +never +never +0 +0/);
@@ -266,6 +267,30 @@ Deno.test("inspect shows streams and versions in kumactl's columns", () =>
     );
     assert.equal(JSON.parse((await run("inspect", "dataplanes", "-o", "json")).out).total, 1);
     assert.match((await run("inspect", "zoneingresses")).out, /^NAME +STATUS/);
+  }));
+
+Deno.test("inspect counts meshes and services, and tells policies of dataplanes and back", () =>
+  shell(async ({ run, plane }) => {
+    await plane.put({ type: "Mesh", name: "default", spec: {} });
+    const inbound = [{ port: 80, servicePort: 8080, tags: { "kuma.io/service": "web" } }];
+    const spec = { networking: { address: "127.0.0.1", inbound } };
+    await plane.put({ type: "Dataplane", mesh: "default", name: "web-1", spec });
+    const any = [{ match: { "kuma.io/service": "*" } }];
+    const permission = { sources: any, destinations: any };
+    const type = "TrafficPermission";
+    await plane.put({ type, mesh: "default", name: "all", spec: permission });
+    const table = async (...args: string[]) =>
+      (await run("inspect", ...args, "--no-headers")).out.trim().split(/ {2,}/);
+    assert.deepEqual(await table("meshes"), ["default", "0/1", "1", "1", "-"]);
+    assert.deepEqual(
+      await table("services", "-A"),
+      ["default", "web", "offline", "0/1", "web.mesh:80", "-"],
+    );
+    const part = ["inbound", "127.0.0.1:80:8080", "web"];
+    assert.deepEqual(await table("policies", "web-1"), [...part, type, "all"]);
+    assert.deepEqual(await table("policy", "traffic-permission", "all"), ["web-1", ...part]);
+    assert.equal((await run("inspect", "policy", "dataplane", "web-1")).code, 2);
+    assert.match((await run("inspect", "policies", "web-2")).err, /Not found/);
   }));
 
 Deno.test("receipt, debug actors, version and accept-global", async () => {

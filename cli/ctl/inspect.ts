@@ -20,7 +20,9 @@ export async function inspect(
   { output, headers, allMeshes = false }: InspectOptions,
 ): Promise<void> {
   const kind = kindOf(type, session.io.kinds);
-  const { items, envelope } = await list(session, kind, { allMeshes, suffix: "/_overview" });
+  // Insights of meshes and services are resources of their own, those of proxies are joined in.
+  const suffix = kind.insightOf === undefined && kind.readOnly ? "" : "/_overview";
+  const { items, envelope } = await list(session, kind, { allMeshes, suffix });
   const columns = INSPECT_COLUMNS[kind.name] ?? [];
   print(session, { value: envelope, output }, () =>
     renderTable(
@@ -46,7 +48,7 @@ export async function debugActors(
     ));
 }
 
-function print(
+export function print(
   { io }: Session,
   { value, output }: { readonly value: JsonObject; readonly output: InspectOptions["output"] },
   table: () => string,

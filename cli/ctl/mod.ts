@@ -21,6 +21,7 @@ import {
 import { addGenerateCommands } from "./generate.ts";
 import { get, type GetOptions, OUTPUTS, remove } from "./get.ts";
 import { debugActors, inspect, type InspectOptions } from "./inspect.ts";
+import { inspectPolicies, inspectPolicy } from "./inspect_policies.ts";
 import type { CtlIo } from "./io.ts";
 import { showReceipt } from "./receipt.ts";
 import { ask, type Session } from "./session.ts";
@@ -119,16 +120,42 @@ function addInspectCommands(ctl: Command, io: CtlIo): void {
     new Option("-o, --output <format>", "how to print").choices(["table", "yaml", "json"])
       .default("table");
   const inspected = ctl.command("inspect").description("Show resources and what became of them");
-  for (const { word, type, example } of INSPECTED) {
-    const command = inspected.command(word).description(`${type}s, their streams and versions`)
+  for (const { word, type, what, example } of INSPECTED) {
+    const command = inspected.command(word).description(what)
       .addOption(output())
       .option("--no-headers", "leave out the first line of the table");
-    if (type === "Dataplane") command.option("-A, --all-meshes", "over all meshes", false);
+    if (IN_MESHES.has(type)) command.option("-A, --all-meshes", "over all meshes", false);
     command.action(
       withSession<[InspectOptions]>((session, options) => inspect(session, type, options)),
     );
     withExamples(command, [`ursa ctl inspect ${word}`, `ursa ctl inspect ${word} ${example}`]);
   }
+  withExamples(
+    inspected.command("policies")
+      .description("The policies of a dataplane, by the part of it where they won")
+      .argument("<dataplane>")
+      .addOption(output())
+      .option("--no-headers", "leave out the first line of the table")
+      .action(withSession<[string, InspectOptions]>(inspectPolicies)),
+    ["ursa ctl inspect policies web-1", "ursa ctl inspect policies web-1 -m shop -o json"],
+  );
+  withExamples(
+    inspected.command("policy")
+      .description("The dataplanes where a policy won, and the part of each")
+      .argument("<type>", "such as traffic-permission or meshtimeout")
+      .argument("<name>")
+      .addOption(output())
+      .option("--no-headers", "leave out the first line of the table")
+      .action(
+        withSession<[string, string, InspectOptions]>((session, type, name, options) =>
+          inspectPolicy(session, { type, name }, options)
+        ),
+      ),
+    [
+      "ursa ctl inspect policy traffic-route split",
+      "ursa ctl inspect policy meshtimeout all -m shop",
+    ],
+  );
   withExamples(inspected, ["ursa ctl inspect dataplanes", "ursa ctl inspect zones -o json"]);
   withExamples(
     ctl.command("receipt")
@@ -179,10 +206,40 @@ function addInspectCommands(ctl: Command, io: CtlIo): void {
 }
 
 const INSPECTED = [
-  { word: "dataplanes", type: "Dataplane", example: "--all-meshes" },
-  { word: "zones", type: "Zone", example: "-o json" },
-  { word: "zoneingresses", type: "ZoneIngress", example: "-o yaml" },
+  {
+    word: "dataplanes",
+    type: "Dataplane",
+    what: "Dataplanes, their streams and versions",
+    example: "--all-meshes",
+  },
+  { word: "zones", type: "Zone", what: "Zones, their streams and versions", example: "-o json" },
+  {
+    word: "zoneingresses",
+    type: "ZoneIngress",
+    what: "ZoneIngresses, their streams and versions",
+    example: "-o yaml",
+  },
+  {
+    word: "zoneegresses",
+    type: "ZoneEgress",
+    what: "ZoneEgresses, their streams and versions",
+    example: "-o yaml",
+  },
+  {
+    word: "meshes",
+    type: "MeshInsight",
+    what: "Meshes: how many dataplanes are there, services and policies",
+    example: "-o json",
+  },
+  {
+    word: "services",
+    type: "ServiceInsight",
+    what: "Services: how many of their dataplanes are there",
+    example: "--all-meshes",
+  },
 ] as const;
+
+const IN_MESHES: ReadonlySet<string> = new Set(["Dataplane", "ServiceInsight"]);
 
 function addConfigCommands(ctl: Command, io: CtlIo): void {
   const config = ctl.command("config").description("The contexts: which control planes ctl knows");

@@ -54,15 +54,16 @@ export function attachmentsOf(
     readonly shadow?: boolean;
   },
 ): readonly Attachment[] {
-  const { draft } = draftDataplane(readingView(view, new Set()), dataplane.spec, {
-    node: parseNode({}),
-  });
+  let draft: ProxyDraft | undefined;
+  const drafted = () =>
+    draft ??= draftDataplane(readingView(view, new Set()), dataplane.spec, { node: parseNode({}) })
+      .draft;
   const found = kinds.flatMap((kind): readonly Attachment[] => {
     const resources = view.policies.get(kind.name) ?? [];
     if (resources.length === 0) return [];
     return kind.policy?.targetRef
       ? byReference(resources, { view, dataplane, shadow })
-      : byTags(resources, draft, SIDES[kind.name] ?? []);
+      : byTags(resources, drafted(), SIDES[kind.name] ?? []);
   });
   return merge(found);
 }
