@@ -120,6 +120,43 @@ export function list(check: Check): Check {
   };
 }
 
+export function nonEmptyList(check: Check): Check {
+  return (value, path, report) => {
+    if (Array.isArray(value) && value.length === 0) report(path, "must have at least one element");
+    else list(check)(value, path, report);
+  };
+}
+
+/** Names of any spelling, and each value by the same check. */
+export function map(check: Check): Check {
+  return (value, path, report) => {
+    if (!isObject(value)) return report(path, `must be an object, is ${show(value)}`);
+    for (const [name, inner] of Object.entries(value)) check(inner, keyed(path, name), report);
+  };
+}
+
+/** What is wrong when none of these fields is set. */
+export function oneSet(names: readonly string[], message?: string): NonNullable<Shape["also"]> {
+  return (fields, path, report) => {
+    if (names.every((name) => fields[name] === undefined)) {
+      report(path, message ?? `must have one of ${names.join(", ")}`);
+    }
+  };
+}
+
+/** What is wrong when none of these fields is set, or more than one. */
+export function onlyOneSet(names: readonly string[]): NonNullable<Shape["also"]> {
+  return (fields, path, report) => {
+    const set = names.filter((name) => fields[name] !== undefined);
+    if (set.length !== 1) report(path, `must have exactly one of ${names.join(", ")}`);
+  };
+}
+
+/** All of these, in this order. */
+export function all(...checks: readonly Check[]): Check {
+  return (value, path, report) => checks.forEach((check) => check(value, path, report));
+}
+
 /**
  * What users may write, and the protocol carries, but nothing here acts on yet. Where being there
  * says something, `evenEmpty` notes it also without content.
@@ -183,6 +220,37 @@ export const port: Check = integer({ min: 1, max: 65_535 });
 
 /** A port, or 0 for what is not set. */
 export const optionalPort: Check = integer({ min: 0, max: 65_535 });
+
+/** A number with or without decimals; proto3 JSON takes its text too. */
+export function decimal(
+  { min = -Infinity, max = Infinity }: { readonly min?: number; readonly max?: number } = {},
+): Check {
+  return (value, path, report) => {
+    const number = typeof value === "string" && /^-?\d+(\.\d+)?$/.test(value)
+      ? Number(value)
+      : value;
+    if (typeof number !== "number" || !(number >= min && number <= max)) {
+      const range = max === Infinity ? "" : ` from ${min} to ${max}`;
+      report(path, `must be a number${range}, is ${show(value)}`);
+    }
+  };
+}
+
+export const percentage: Check = decimal({ min: 0, max: 100 });
+
+export function matching(pattern: RegExp, what: string): Check {
+  return (value, path, report) => {
+    if (typeof value !== "string" || !pattern.test(value)) {
+      report(path, `must be ${what}, is ${show(value)}`);
+    }
+  };
+}
+
+/** A length of time, as proto3 JSON or Go writes it. */
+export const duration: Check = matching(
+  /^(0|(\d+(\.\d*)?(ns|us|µs|ms|s|m|h))+)$/,
+  "a duration such as 5s",
+);
 
 /** A length of time that is more than none, as proto3 JSON or Go writes it. */
 export const positiveDuration: Check = (value, path, report) => {

@@ -2,23 +2,28 @@
 // One that gets an effect moves: a policy into its folder, another to kinds.ts.
 
 import type { PolicyFacts, ResourceDescriptor } from "./resource.ts";
-import { isObject, show, violationsOf } from "./shape.ts";
-import type { Violation } from "./violation.ts";
+import { type Check, checkedBy, isObject, show } from "./shape.ts";
+import * as connection from "./stored/connection_policies.ts";
+import { externalService, zoneEgress } from "./stored/egress.ts";
+import { meshGateway, meshGatewayRoute } from "./stored/gateways.ts";
+import { proxyTemplate } from "./stored/proxy_template.ts";
 
 /** In a mesh, and without effect. */
-function stored(row: Omit<ResourceDescriptor, "scope" | "validate">): ResourceDescriptor {
-  return { scope: "Mesh", withoutEffect: true, validate: validateObject, ...row };
+function stored(
+  row: Omit<ResourceDescriptor, "scope" | "validate">,
+  check: Check,
+): ResourceDescriptor {
+  return { scope: "Mesh", withoutEffect: true, ...checkedBy(check), ...row };
 }
 
-function validateObject(spec: unknown): readonly Violation[] {
-  return violationsOf((value, path, report) => {
-    if (!isObject(value)) report(path, `must be an object, is ${show(value)}`);
-  }, spec);
-}
+const anyObject: Check = (value, path, report) => {
+  if (!isObject(value)) report(path, `must be an object, is ${show(value)}`);
+};
 
 /** Selects by tags, and is a message of its own name. */
 function classicPolicy(
   name: string,
+  check: Check,
   words: { readonly singular: string; readonly plural: string; readonly path?: string },
   policy: PolicyFacts = {},
 ): ResourceDescriptor {
@@ -30,7 +35,7 @@ function classicPolicy(
     kds: "global",
     message: `kuma.mesh.v1alpha1.${name}`,
     policy,
-  });
+  }, check);
 }
 
 /** JSON on every wire. kumactl's words are the type and the path. */
@@ -38,7 +43,7 @@ function modern(
   name: string,
   row: Pick<ResourceDescriptor, "plural" | "kds"> & Partial<ResourceDescriptor>,
 ): ResourceDescriptor {
-  return stored({ name, args: [name.toLowerCase(), row.plural], ...row });
+  return stored({ name, args: [name.toLowerCase(), row.plural], ...row }, anyObject);
 }
 
 function modernPolicy(
@@ -53,26 +58,46 @@ const FROM_AS_RULES = { from: true, rules: true, fromAsRules: true } as const;
 
 /** kuma@v2.13.10:pkg/core/resources/apis, pkg/plugins/policies (descriptors). */
 export const STORED_KINDS: readonly ResourceDescriptor[] = [
-  classicPolicy("TrafficLog", { singular: "traffic-log", plural: "traffic-logs" }),
-  classicPolicy("TrafficTrace", { singular: "traffic-trace", plural: "traffic-traces" }),
-  classicPolicy("HealthCheck", {
+  classicPolicy("TrafficLog", connection.trafficLog, {
+    singular: "traffic-log",
+    plural: "traffic-logs",
+  }),
+  classicPolicy("TrafficTrace", connection.trafficTrace, {
+    singular: "traffic-trace",
+    plural: "traffic-traces",
+  }),
+  classicPolicy("HealthCheck", connection.healthCheck, {
     singular: "healthcheck",
     plural: "healthchecks",
     path: "health-checks",
   }),
-  classicPolicy("CircuitBreaker", { singular: "circuit-breaker", plural: "circuit-breakers" }),
-  classicPolicy("FaultInjection", { singular: "fault-injection", plural: "fault-injections" }),
-  classicPolicy("Retry", { singular: "retry", plural: "retries" }),
-  classicPolicy("Timeout", { singular: "timeout", plural: "timeouts" }),
-  classicPolicy("RateLimit", { singular: "rate-limit", plural: "rate-limits" }),
-  classicPolicy("ProxyTemplate", { singular: "proxytemplate", plural: "proxytemplates" }),
+  classicPolicy("CircuitBreaker", connection.circuitBreaker, {
+    singular: "circuit-breaker",
+    plural: "circuit-breakers",
+  }),
+  classicPolicy("FaultInjection", connection.faultInjection, {
+    singular: "fault-injection",
+    plural: "fault-injections",
+  }),
+  classicPolicy("Retry", connection.retry, { singular: "retry", plural: "retries" }),
+  classicPolicy("Timeout", connection.timeout, { singular: "timeout", plural: "timeouts" }),
+  classicPolicy("RateLimit", connection.rateLimit, {
+    singular: "rate-limit",
+    plural: "rate-limits",
+  }),
+  classicPolicy("ProxyTemplate", proxyTemplate, {
+    singular: "proxytemplate",
+    plural: "proxytemplates",
+  }),
   classicPolicy(
     "VirtualOutbound",
+    connection.virtualOutbound,
     { singular: "virtual-outbound", plural: "virtual-outbounds" },
     { uninspectable: true },
   ),
   classicPolicy(
     "MeshGatewayRoute",
+    meshGatewayRoute,
     { singular: "meshgatewayroute", plural: "meshgatewayroutes" },
     { uninspectable: true },
   ),
@@ -83,14 +108,14 @@ export const STORED_KINDS: readonly ResourceDescriptor[] = [
     kds: "both",
     message: "kuma.mesh.v1alpha1.MeshGateway",
     shortName: "mgw",
-  }),
+  }, meshGateway),
   stored({
     name: "ExternalService",
     plural: "external-services",
     args: ["external-service", "external-services"],
     kds: "global",
     message: "kuma.mesh.v1alpha1.ExternalService",
-  }),
+  }, externalService),
   {
     ...stored({
       name: "ZoneEgress",
@@ -99,7 +124,7 @@ export const STORED_KINDS: readonly ResourceDescriptor[] = [
       kds: "zone",
       message: "kuma.mesh.v1alpha1.ZoneEgress",
       shortName: "ze",
-    }),
+    }, zoneEgress),
     scope: "Global",
   },
 

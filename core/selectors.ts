@@ -1,0 +1,70 @@
+// Selectors: tags of which a value may be `*`. kuma@v2.13.10:pkg/core/resources/apis/mesh/validators.go.
+
+import {
+  all,
+  type Check,
+  isObject,
+  keyed,
+  matching,
+  nonEmptyList,
+  object,
+  oneOf,
+  show,
+} from "./shape.ts";
+import { PROTOCOL_TAG, SERVICE_TAG } from "./tags.ts";
+
+const TAG_NAME = matching(/^[a-zA-Z0-9.\-_:/]+$/, "a tag of letters, digits, and . - _ : / only");
+const TAG_VALUE = matching(
+  /^([a-zA-Z0-9.\-_:/]+|\*)$/,
+  "letters, digits, and . - _ : / only, or *",
+);
+
+export const selectorTags: Check = (value, path, report) => {
+  if (!isObject(value)) return report(path, `must be an object of tags, is ${show(value)}`);
+  for (const [name, tag] of Object.entries(value)) {
+    TAG_NAME(name, keyed(path, name), report);
+    TAG_VALUE(tag, keyed(path, name), report);
+  }
+};
+
+const someTag: Check = (value, path, report) => {
+  if (isObject(value) && Object.keys(value).length === 0) {
+    report(path, "must have at least one tag");
+  }
+};
+
+const hasService: Check = (value, path, report) => {
+  if (isObject(value) && value[SERVICE_TAG] === undefined) {
+    report(path, `mandatory tag "${SERVICE_TAG}" is missing`);
+  }
+};
+
+const onlyService: Check = (value, path, report) => {
+  if (!isObject(value)) return;
+  const [only, ...others] = Object.keys(value);
+  if (only !== SERVICE_TAG || others.length > 0) {
+    report(path, `must consist of exactly one tag "${SERVICE_TAG}"`);
+  }
+};
+
+const HTTP = oneOf(["http", "http2", "grpc"]);
+
+const speaksHttp: Check = (value, path, report) => {
+  if (!isObject(value)) return;
+  if (value[PROTOCOL_TAG] === undefined) report(path, "protocol must be specified");
+  else HTTP(value[PROTOCOL_TAG], keyed(path, PROTOCOL_TAG), report);
+};
+
+function selectors(...checks: readonly Check[]): Check {
+  return nonEmptyList(object({ match: all(selectorTags, someTag, ...checks) }, {
+    required: ["match"],
+  }));
+}
+
+export const anySelectors: Check = selectors();
+export const serviceSelectors: Check = selectors(hasService);
+export const onlyServiceSelectors: Check = selectors(onlyService);
+export const httpSelectors: Check = selectors(speaksHttp);
+
+/** Where traffic goes: at least the service. */
+export const destination: Check = all(selectorTags, someTag, hasService);
