@@ -4,11 +4,14 @@ import assert from "node:assert/strict";
 import { stringify } from "yaml";
 import { isObject } from "../../core/json.ts";
 import type { Json, JsonObject } from "../../core/resource.ts";
+import { Rest } from "../../cli/demo/rest.ts";
+import { until } from "../../cli/demo/until.ts";
 import { everyKind } from "../../cli/kinds.ts";
+import { TRAVEL } from "../../core/travel.ts";
 import { documentsOf, EVERY_KIND } from "./every_kind.ts";
 import { type Bench, interop } from "./interop.ts";
 import { binary, type Kumactl, runToEnd } from "./kuma.ts";
-import { sideBySide, sideOf, type Sides, startUrsa } from "./side_by_side.ts";
+import { pairsSideBySide, sideBySide, sideOf, type Sides, startUrsa } from "./side_by_side.ts";
 
 const DOCUMENTS = documentsOf(EVERY_KIND);
 const KINDS = everyKind();
@@ -50,6 +53,72 @@ interop(import.meta.url, {
     assert.match((await kumactl.run(["get", word, name, ...inMesh])).stderr, /No resources found/);
   }
 });
+
+interop(import.meta.url, {
+  peer: "kumactl",
+  feature: "apply at a global and in its zone: what each takes and refuses, and how it reads there",
+}, async (bench) => {
+  const { ursa, kuma } = await pairsSideBySide(bench);
+  const mayBeThere = ({ type }: JsonObject) => TRAVEL[KINDS.byName(String(type))!.kds].byGlobal;
+  const taken = DOCUMENTS.filter(mayBeThere);
+  for (const document of DOCUMENTS.filter((one) => !mayBeThere(one))) {
+    const answers = await Promise.all(
+      [ursa, kuma].map(({ global }) =>
+        global.kumactl.run(["apply", "-f", "-"], stringify(document))
+      ),
+    );
+    for (const { stderr } of answers) assert.match(stderr, /Method not allowed|Not found/);
+  }
+  for (const { global } of [ursa, kuma]) {
+    await global.kumactl.apply(taken.map((document) => stringify(document)).join("---\n"));
+  }
+  for (const document of taken) {
+    const kind = KINDS.byName(String(document["type"]))!;
+    const path = kind.scope === "Mesh" ? `/meshes/shop/${kind.plural}` : `/${kind.plural}`;
+    for (const place of ["global", "zone"] as const) {
+      if (place === "zone" && !TRAVEL[kind.kds].down) continue;
+      const [ours, theirs] = await Promise.all(
+        [ursa[place], kuma[place]].map(({ api }) => found(api, path, String(document["name"]))),
+      );
+      assert.deepEqual(ours, theirs, `${kind.name} in ${place}`);
+    }
+  }
+  const ofZone = DOCUMENTS.filter(({ type }) => TRAVEL[KINDS.byName(String(type))!.kds].up)
+    .map((document): JsonObject => ({
+      ...document,
+      name: `${document["name"]}-of-z`,
+      labels: { "kuma.io/origin": "zone" },
+    }));
+  for (const { zone } of [ursa, kuma]) {
+    await zone.kumactl.apply(ofZone.map((document) => stringify(document)).join("---\n"));
+  }
+  for (const document of ofZone) {
+    // Kuma removes a Workload that no Dataplane has.
+    if (document["type"] === "Workload") continue;
+    const kind = KINDS.byName(String(document["type"]))!;
+    const path = kind.scope === "Mesh" ? `/meshes/shop/${kind.plural}` : `/${kind.plural}`;
+    for (const place of ["zone", "global"] as const) {
+      const [ours, theirs] = await Promise.all(
+        [ursa[place], kuma[place]].map(({ api }) => found(api, path, String(document["name"]))),
+      );
+      assert.deepEqual(ours, theirs, `${kind.name} of the zone in ${place}`);
+    }
+  }
+});
+
+/** The one of this name, or whose copy it is; waits until it is there. */
+async function found(api: string, path: string, name: string): Promise<JsonObject> {
+  let resource: JsonObject | undefined;
+  await until(`${name} in ${path}`, async () => {
+    const list = await new Rest(api).find<{ items: JsonObject[] }>(`${path}?size=1000`);
+    resource = list?.items.find((item) => {
+      const labels = (item["labels"] ?? {}) as JsonObject;
+      return item["name"] === name || labels["kuma.io/display-name"] === name;
+    });
+    return resource !== undefined || "not yet";
+  });
+  return written(resource!);
+}
 
 interop(import.meta.url, {
   peer: "kumactl",

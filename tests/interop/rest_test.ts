@@ -2,11 +2,9 @@
 
 import assert from "node:assert/strict";
 import type { Json, JsonObject } from "../../core/resource.ts";
-import { until } from "../../cli/demo/until.ts";
 import { isObject } from "../../core/json.ts";
 import { interop } from "./interop.ts";
-import { KumaCp } from "./kuma.ts";
-import { sideBySide } from "./side_by_side.ts";
+import { pairsSideBySide, sideBySide } from "./side_by_side.ts";
 
 interface Question {
   readonly method: string;
@@ -232,20 +230,8 @@ interop(import.meta.url, {
   peer: "kuma-cp",
   feature: "REST answers the same in a zone under a global: what may be written there, and how",
 }, async (bench) => {
-  const kumaGlobal = await bench.keep(new KumaCp({ ...bench, name: "kuma", mode: "global" }))
-    .start();
-  const { caFile } = kumaGlobal;
-  const global = { url: kumaGlobal.url("kds"), caFile };
-  const kuma = await bench.keep(new KumaCp({ ...bench, name: "z", mode: "zone", global })).start();
-  await bench.cluster.startGlobal();
-  const { controlPlane: ursa } = await bench.cluster.startZone("z");
-  for (const { rest } of [kuma, ursa]) {
-    await until(
-      "the mesh is in the zone",
-      async () => await rest.find("/meshes/default") !== null || "not yet",
-    );
-  }
-  await compare(IN_ZONE, ursa.url("api"), kuma.url("api"));
+  const { ursa, kuma } = await pairsSideBySide(bench);
+  await compare(IN_ZONE, ursa.zone.api, kuma.zone.api);
 });
 
 async function compare(questions: readonly Question[], ursa: string, kuma: string): Promise<void> {

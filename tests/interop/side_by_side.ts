@@ -2,6 +2,8 @@
 
 import { claimBlock } from "../../cli/demo/addresses.ts";
 import { ControlPlane } from "../../cli/demo/cluster.ts";
+import { Rest } from "../../cli/demo/rest.ts";
+import { until } from "../../cli/demo/until.ts";
 import type { Bench } from "./interop.ts";
 import { KumaCp, Kumactl } from "./kuma.ts";
 
@@ -23,6 +25,44 @@ export async function sideBySide(bench: Bench, mode: "global" | "zone"): Promise
     startUrsa(bench, mode).then((api) => sideOf(bench, api)),
   ]);
   return { kuma, ursa };
+}
+
+export interface Pair {
+  readonly global: Side;
+  /** The zone `z` under it. */
+  readonly zone: Side;
+}
+
+/** A global and its zone, of each. */
+export async function pairsSideBySide(
+  bench: Bench,
+): Promise<{ readonly ursa: Pair; readonly kuma: Pair }> {
+  const [kuma, ursa] = await Promise.all([kumaPair(bench), ursaPair(bench)]);
+  for (const { zone } of [kuma, ursa]) {
+    await until("the first mesh is in the zone", async () => {
+      return await new Rest(zone.api).find("/meshes/default") !== null || "not yet";
+    });
+  }
+  return { kuma, ursa };
+}
+
+async function kumaPair(bench: Bench): Promise<Pair> {
+  const above = await bench.keep(new KumaCp({ ...bench, name: "kuma", mode: "global" })).start();
+  const global = { url: above.url("kds"), caFile: above.caFile };
+  const below = await bench.keep(new KumaCp({ ...bench, name: "z", mode: "zone", global })).start();
+  return {
+    global: await sideOf(bench, above.url("api")),
+    zone: await sideOf(bench, below.url("api")),
+  };
+}
+
+async function ursaPair(bench: Bench): Promise<Pair> {
+  const global = await bench.cluster.startGlobal();
+  const { controlPlane } = await bench.cluster.startZone("z");
+  return {
+    global: await sideOf(bench, global.url("api")),
+    zone: await sideOf(bench, controlPlane.url("api")),
+  };
 }
 
 /** Its API's address. `initial`: what it begins with, Kuma's resources or none. */
