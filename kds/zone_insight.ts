@@ -1,6 +1,7 @@
 // What is recorded about a zone, at global and in the zone: kuma.system.v1alpha1.ZoneInsight in JSON.
 
 import { isObject } from "../core/json.ts";
+import { isCompatible } from "../core/kuma.ts";
 import type { Json, JsonObject } from "../core/resource.ts";
 import type { PeerInfo, StreamKind } from "./wire.ts";
 
@@ -59,16 +60,6 @@ function judgedVersion(version: JsonObject, own: string): JsonObject {
   const { kumaCpGlobalCompatible: _said, ...rest } = kumaCp;
   const fits = isCompatible(own, kumaCp.version);
   return { ...version, kumaCp: { ...rest, ...(fits && { kumaCpGlobalCompatible: true }) } };
-}
-
-/**
- * The same major, and a minor at most two apart; of versions that are none nobody knows better.
- * kuma@v2.13.10:pkg/version/compatibility.go
- */
-export function isCompatible(own: string, other: string): boolean {
-  const [a, b] = [own, other].map((text) => /^v?(\d+)\.(\d+)/.exec(text));
-  if (!a || !b || [own, other].some((text) => text.includes("preview"))) return true;
-  return a[1] === b[1] && Math.abs(Number(a[2]) - Number(b[2])) <= 2;
 }
 
 export function countFor(

@@ -7,7 +7,6 @@
 //
 // Nothing here waits for a clock on the way to a configuration: each arrow is a message.
 
-import { objectOf } from "../../core/json.ts";
 import { assert } from "../../core/assert.ts";
 import { type DataplaneSpec, tagSetsOf } from "../../core/dataplane.ts";
 import type { MeshView, ViewKey } from "../../core/mesh_view.ts";
@@ -47,6 +46,7 @@ import {
   timer,
   type Turn,
 } from "../runtime/actor.ts";
+import { versionOf } from "./version.ts";
 import { announce, type Announcement, notReady } from "./announcement.ts";
 import { withHealth } from "./health.ts";
 import { claim, type Ownership, recall, remember, unowned } from "./fencing.ts";
@@ -107,6 +107,8 @@ interface State {
   /** The zone ingress's own resource, when this proxy is one. */
   readonly ingress: Resource<ZoneIngressSpec> | null;
   readonly identity: IdentityMaterial | null;
+  /** How many certificates it was given. */
+  readonly certificates: number;
   /** What the identity was asked for, so that it is asked for once. */
   readonly identityAsked: string;
   /** Why there is none yet. */
@@ -160,6 +162,7 @@ export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
       views: new Map(),
       ingress: null,
       identity: null,
+      certificates: 0,
       identityAsked: "",
       identityWaits: ISSUING,
       snapshot: null,
@@ -229,7 +232,7 @@ export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
         return [next, [...subscribe, ...effects]];
       }
       case "identity_issued":
-        return regenerate({ ...state, identity: msg.material }, state.revision, at);
+        return regenerate(issued(state, msg.material), state.revision, at);
       case "identity_pending":
         return regenerate({ ...state, identityWaits: msg.reason }, state.revision, at);
       case "leave":
@@ -318,7 +321,7 @@ function streamOpened(
     subscriptions: connected(state.subscriptions, {
       id: uuid(at),
       nowMs: at.nowMs,
-      version: objectOf(msg.metadata["version"]),
+      version: versionOf(msg.metadata),
     }),
     remarks: { ...state.remarks, alarm: claimed.ownership.alarm },
   };
@@ -423,6 +426,12 @@ function stepped(state: State, step: StepResult, at: Context): Turn<State> {
   }
   const [last, announcing] = announceIfListening(next, at);
   return [last, [...effects, ...announcing]];
+}
+
+/** The same certificate may come again, with other roots. */
+function issued(state: State, identity: IdentityMaterial): State {
+  const fresh = identity.certificateChain !== state.identity?.certificateChain;
+  return { ...state, identity, certificates: state.certificates + (fresh ? 1 : 0) };
 }
 
 // ---- registration
@@ -821,12 +830,13 @@ function tellInsight(state: State, urgent: boolean): Effect {
   });
 }
 
-function mtlsInsight({ identity, views, args }: State): JsonObject | null {
+function mtlsInsight({ identity, views, args, certificates }: State): JsonObject | null {
   const mtls = views.get(args.key.mesh)?.mtls;
   if (!identity || !mtls) return null;
   return {
     certificateExpirationTime: timeOf(identity.expiresAtMs),
     lastCertificateRegeneration: timeOf(identity.issuedAtMs),
+    certificateRegenerations: certificates,
     issuedBackend: identity.backend,
     supportedBackends: [...mtls.trusted],
   };
