@@ -102,20 +102,22 @@ Deno.test("a refusal names who was refused, and what helps", async () => {
 Deno.test("what Envoys say is for everybody, until it is not, one kind at a time", async () => {
   const statusesOf = async (access = {}) => {
     const plane = testPlane({}, { access });
+    await plane.put({ type: "Mesh", name: "default", spec: {} });
     await plane.put({ type: "Dataplane", mesh: "default", name: "web", spec: {} });
     const statuses = [];
-    for (const kind of ["xds", "stats", "clusters"]) {
+    for (const kind of ["xds", "stats", "clusters", "_config"]) {
       const path = `/meshes/default/dataplanes/web/${kind}`;
       statuses.push((await plane.call("GET", path, NOBODY)).status);
     }
     return statuses;
   };
   const reached = 400; // No Envoy here.
-  assert.deepEqual(await statusesOf(), [reached, reached, reached]);
+  const unheard = 404; // Nor an insight.
+  assert.deepEqual(await statusesOf(), [reached, reached, reached, unheard]);
   const ops = { users: [], groups: ["ops"] };
-  assert.deepEqual(await statusesOf({ viewConfigDump: ops }), [403, reached, reached]);
-  assert.deepEqual(await statusesOf({ viewStats: ops }), [reached, 403, reached]);
-  assert.deepEqual(await statusesOf({ viewClusters: ops }), [reached, reached, 403]);
+  assert.deepEqual(await statusesOf({ viewConfigDump: ops }), [403, reached, reached, 403]);
+  assert.deepEqual(await statusesOf({ viewStats: ops }), [reached, 403, reached, unheard]);
+  assert.deepEqual(await statusesOf({ viewClusters: ops }), [reached, reached, 403, unheard]);
 });
 
 Deno.test("the configuration is for everybody, until it is not", async () => {

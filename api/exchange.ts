@@ -56,6 +56,8 @@ export type ApiOutcome =
   | {
     readonly do: "issue_token";
     readonly order: TokenOrder;
+    /** Name of the user who asked, for the log. */
+    readonly by: string;
     readonly then: (result: IssueAnswer) => ApiAnswer;
   }
   | { readonly do: "accept_global"; readonly then: (result: AcceptGlobalAnswer) => ApiAnswer };

@@ -106,7 +106,7 @@ export interface ApiPorts extends ApiView {
   ): Promise<Receipt | undefined>;
   write(ops: readonly WriteOp[]): Promise<WriteAnswer>;
   /** Signs a token with the newest key of its kind. */
-  issueToken(order: TokenOrder): IssueAnswer;
+  issueToken(order: TokenOrder, by: string): IssueAnswer;
   /** In a zone: takes the global that is connected now for the right one. */
   acceptGlobal(): Promise<AcceptGlobalAnswer>;
   readonly envoyAdmin: EnvoyAdmin;

@@ -35,7 +35,7 @@ function issue(kind: TokenKind, call: Call): ApiOutcome {
   const fields = new TokenFields(body);
   const order = ORDERS[kind](fields);
   if (fields.violations.length > 0) return answer(invalid("Invalid request", fields.violations));
-  return { do: "issue_token", order, then: issued };
+  return { do: "issue_token", order, by: call.request.user.name, then: issued };
 }
 
 function issued(result: IssueAnswer): ApiAnswer {

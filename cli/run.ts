@@ -318,7 +318,7 @@ function listenApi(parts: Parts, system: System, envoyAdmin: EnvoyAdmin): Promis
 }
 
 function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
-  const { config, kinds, store, metrics, instanceId, tokens } = parts;
+  const { config, kinds, log, store, metrics, instanceId, tokens } = parts;
   const clusterId = () => {
     const spec = store.get({ type: "Config", mesh: "", name: "kuma-cluster-id" })?.spec;
     return typeof spec?.["config"] === "string" ? spec["config"] : "";
@@ -373,7 +373,15 @@ function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
     ready: () => true,
     awaitReceipt: (revision, until) => awaitReceipt(system, revision, until),
     write: async (ops) => await write(system, await withSigningKeys(ops, store), "rest"),
-    issueToken: (order) => tokens.issue(order, { id: crypto.randomUUID(), nowMs: Date.now() }),
+    issueToken: (order, by) => {
+      const at = { id: crypto.randomUUID(), nowMs: Date.now() };
+      const answer = tokens.issue(order, at);
+      // Who wants to revoke it later finds its id here.
+      if (answer.ok) {
+        log("info", "token issued", { kind: order.kind, id: at.id, by, ...order.claims });
+      }
+      return answer;
+    },
     acceptGlobal: () =>
       system.ask("uplink", (reply) => ({ tag: "accept_global", reply }) as never, 10_000),
     count: (metric, labels) => metrics.count(metric, labels),

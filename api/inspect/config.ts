@@ -2,6 +2,7 @@
 
 import { objectOf } from "../../core/json.ts";
 import type { JsonObject } from "../../core/resource.ts";
+import { refuse } from "../access.ts";
 import { diff } from "../diff.ts";
 import { type ApiAnswer, json } from "../exchange.ts";
 import { badRequest, notAllowed, notFound } from "../problem.ts";
@@ -12,7 +13,11 @@ export const CONFIG_ROUTES: readonly Route[] = ["dataplanes", "meshgateways"].ma
   get(`/meshes/{mesh}/${plural}/{name}/_config`, config)
 );
 
-function config({ request: { query }, view, params: { mesh = "", name = "" } }: Call): ApiAnswer {
+/** As secret as what its Envoy says of itself; Kuma lets everybody see it. */
+function config(call: Call): ApiAnswer {
+  const denied = refuse("viewConfigDump", "view the configuration of an Envoy", call);
+  if (denied) return denied;
+  const { request: { query }, view, params: { mesh = "", name = "" } } = call;
   const { control, inspection, resources } = view;
   if (control.mode === "global") return notAllowed("Not allowed on global CP");
   if (!resources.get({ type: "Mesh", mesh: "", name: mesh })) {

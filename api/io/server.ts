@@ -96,7 +96,7 @@ async function carryOut(
     case "ask_envoy":
       return outcome.then(await ports.envoyAdmin(outcome.proxy, outcome.question));
     case "issue_token":
-      return outcome.then(ports.issueToken(outcome.order));
+      return outcome.then(ports.issueToken(outcome.order, outcome.by));
     case "accept_global":
       return outcome.then(await ports.acceptGlobal());
     case "await_receipt":
