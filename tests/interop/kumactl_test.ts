@@ -10,7 +10,7 @@ import { everyKind } from "../../cli/kinds.ts";
 import { TRAVEL } from "../../core/travel.ts";
 import { documentsOf, EVERY_KIND } from "./every_kind.ts";
 import { type Bench, interop } from "./interop.ts";
-import { binary, type Kumactl, runToEnd } from "./kuma.ts";
+import { binary, KumaCp, type Kumactl, runToEnd } from "./kuma.ts";
 import { pairsSideBySide, sideBySide, sideOf, type Sides, startUrsa } from "./side_by_side.ts";
 
 const DOCUMENTS = documentsOf(EVERY_KIND);
@@ -174,6 +174,7 @@ interop(import.meta.url, {
     ["dataplane", "web-1", ...shop],
     ["dataplane", "web-1", ...shop, "--type", "policies"],
     ["dataplane", "nobody", ...shop],
+    ["dataplane", "web-1", ...shop, "--type", "config"],
     ["services", ...shop],
     ["meshgateway", "edge", ...shop],
     ["meshes"],
@@ -205,7 +206,7 @@ const PROFILES = ["all", "federation", "federation-with-policies", "no-dataplane
 
 interop(import.meta.url, {
   peer: "kumactl",
-  feature: "export in every profile and format; what kuma-cp or Ursa exported, applied to Ursa",
+  feature: "export in every profile and format; exports of Ursa and kuma-cp, applied to the other",
 }, async (bench) => {
   const { ursa, kuma } = await bothWithEveryKind(bench);
   for (const profile of PROFILES) {
@@ -218,15 +219,25 @@ interop(import.meta.url, {
     }
   }
   const command = ["export", "--profile", "federation-with-policies"];
-  for (const { kumactl } of [kuma, ursa]) {
-    const yaml = await kumactl.ok(command);
-    const empty = await sideOf(bench, await startUrsa(bench, "global", "none"));
-    await empty.kumactl.apply(yaml);
-    const again = await empty.kumactl.ok(command);
+  for (const [from, to] of [[kuma, "ursa"], [ursa, "ursa"], [ursa, "kuma"]] as const) {
+    const yaml = await from.kumactl.ok(command);
+    const empty = await (to === "ursa" ? startEmptyUrsa(bench) : startEmptyKuma(bench));
+    await empty.apply(yaml);
+    const again = await empty.ok(command);
     assert.deepEqual(exported(again), exported(yaml));
     assert.deepEqual(secretsOf(again), secretsOf(yaml));
   }
 });
+
+async function startEmptyUrsa(bench: Bench): Promise<Kumactl> {
+  return (await sideOf(bench, await startUrsa(bench, "global", "none"))).kumactl;
+}
+
+async function startEmptyKuma(bench: Bench): Promise<Kumactl> {
+  const env = { KUMA_DEFAULTS_SKIP_HOSTNAME_GENERATORS: "true" };
+  const kuma = new KumaCp({ ...bench, name: "empty", mode: "global", env });
+  return (await bench.keep(kuma).start()).kumactl();
+}
 
 interop(import.meta.url, {
   peer: "kumactl",
