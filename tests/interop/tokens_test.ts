@@ -1,10 +1,13 @@
 // Tokens and signing keys, made on one side and taken on the other.
 
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { createHmac, sign } from "node:crypto";
 import { claimBlock } from "../../cli/demo/addresses.ts";
 import { Rest } from "../../cli/demo/rest.ts";
 import { until } from "../../cli/demo/until.ts";
 import type { JsonObject } from "../../core/resource.ts";
+import { newSigningKey } from "../../identity/io/signing_key.ts";
 import { PROJECT } from "../e2e/one_cluster.ts";
 import { type Bench, interop } from "./interop.ts";
 import { binary, freePort, KumaCp, Kumactl, runToEnd, startKumaDp } from "./kuma.ts";
@@ -257,5 +260,77 @@ interop(
       rest: controlPlane.rest,
       kumactl: await kuma.kumactl(),
     });
+  },
+);
+
+/** By hand, for what no tool makes. */
+function signed(header: JsonObject, payload: JsonObject, pem: string): string {
+  const part = (value: JsonObject) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const content = `${part(header)}.${part(payload)}`;
+  return `${content}.${sign("sha256", Buffer.from(content), pem).toString("base64url")}`;
+}
+
+interop(
+  import.meta.url,
+  { peer: "kuma-cp", feature: "takes and refuses the same user tokens as Ursa" },
+  async (bench) => {
+    const kuma = await bench.keep(new KumaCp({ ...bench, name: "kuma", mode: "global" })).start();
+    const ursa = await bench.cluster.startGlobal(["--zone-auth", "none"]);
+    const name = "user-token-signing-key-1";
+    const key = { type: "GlobalSecret", name, data: btoa(await newSigningKey()) };
+    const pem = atob(key.data);
+    const old = { ...key, name: "user-token-signing-key", data: btoa("a secret of old") };
+    const revoked = { ...key, name: "user-token-revocations", data: btoa("r-1,r-2\n") };
+    for (const { rest } of [kuma, ursa]) {
+      await until(
+        "defaults",
+        async () => await rest.find(`/globalsecrets/${name}`) !== null || "no",
+      );
+      for (const one of [key, old, revoked]) await rest.put(`/globalsecrets/${one.name}`, one);
+    }
+    const now = Math.floor(Date.now() / 1_000);
+    const rs = { alg: "RS256", kid: "1", typ: "JWT" };
+    const jane = { Name: "jane", Groups: ["ops"], exp: now + 3_600, jti: "id" };
+    const hmac = (kid: string) => {
+      const part = (value: JsonObject) => Buffer.from(JSON.stringify(value)).toString("base64url");
+      const content = `${part({ alg: "HS256", kid })}.${part(jane)}`;
+      return `${content}.${
+        createHmac("sha256", "a secret of old").update(content).digest("base64url")
+      }`;
+    };
+    const cases: Readonly<Record<string, string>> = {
+      good: signed(rs, jane, pem),
+      "no type": signed({ alg: "RS256", kid: "1" }, jane, pem),
+      "no expiry": signed(rs, { Name: "jane" }, pem),
+      "expiry with a fraction": signed(rs, { ...jane, exp: now + 60.5 }, pem),
+      "expiry a text": signed(rs, { ...jane, exp: "never" }, pem),
+      "expiry null": signed(rs, { ...jane, exp: null }, pem),
+      expired: signed(rs, { ...jane, exp: now - 1 }, pem),
+      "not yet": signed(rs, { ...jane, nbf: now + 600 }, pem),
+      "issued later": signed(rs, { ...jane, iat: now + 600 }, pem),
+      revoked: signed(rs, { ...jane, jti: "r-2" }, pem),
+      "no id": signed(rs, { Name: "jane" }, pem),
+      "lower case": signed(rs, { name: "jane", groups: ["ops"] }, pem),
+      "name a number": signed(rs, { ...jane, Name: 1 }, pem),
+      "groups a text": signed(rs, { ...jane, Groups: "ops" }, pem),
+      "groups null": signed(rs, { ...jane, Groups: null }, pem),
+      "other claims": signed(rs, { ...jane, Zone: "east", extra: { a: 1 } }, pem),
+      nobody: signed(rs, {}, pem),
+      "no key id": signed({ alg: "RS256" }, jane, pem),
+      "key id a number": signed({ alg: "RS256", kid: 1 }, jane, pem),
+      "key id unknown": signed({ ...rs, kid: "9" }, jane, pem),
+      "key id empty": signed({ ...rs, kid: "" }, jane, pem),
+      "key of old": hmac("0"),
+      "key of old by another id": hmac("x"),
+      "other algorithm": signed({ ...rs, alg: "RS512" }, jane, pem),
+      "no algorithm": signed({ ...rs, alg: "none" }, jane, pem),
+      "another key": signed(rs, jane, await newSigningKey()),
+      "cut short": signed(rs, jane, pem).slice(0, -9),
+      "two parts": signed(rs, jane, pem).replace(/\.[^.]*$/, ""),
+      "no token": "x",
+    };
+    for (const [what, token] of Object.entries(cases)) {
+      assert.equal(await whoIs(ursa.url("api"), token), await whoIs(kuma.url("api"), token), what);
+    }
   },
 );
