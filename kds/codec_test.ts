@@ -65,6 +65,16 @@ Deno.test("a kind without a message travels as JSON, its status beside it", () =
   assert.match(refused.ok ? "" : refused.reason, /must be a JSON object/);
 });
 
+Deno.test("a JSON spec is an Any without a type, byte by byte", () => {
+  const spec = '{"targetRef":{"kind":"Mesh"},"to":[{"targetRef":{"kind":"Mesh"},' +
+    '"default":{"connectionTimeout":"5s"}}]}';
+  const draft = { type: "MeshTimeout", mesh: "m", name: "t", labels: {}, spec: JSON.parse(spec) };
+  const { bytes } = encodeResource(draft, kind("MeshTimeout"));
+  // meta {name, mesh}, then field 2 of 105 bytes: an Any whose field 2 are the 103 bytes of JSON.
+  const expected = "0a060a017412016d" + "1269" + "1267" + hex(new TextEncoder().encode(spec));
+  assert.equal(hex(bytes), expected);
+});
+
 Deno.test("decodeResource() says what is wrong with a resource, and never throws", () => {
   const item = encodeResource(MESH, kind("Mesh"));
   const reasons = [

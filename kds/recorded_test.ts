@@ -148,6 +148,16 @@ Deno.test("what Kuma's zone sent is on global under Kuma's names, and what it re
   assert.equal(image.get("ZoneIngress")!.get("ing-1-c8b9v745446cd284.")!.spec["zone"], "keast");
 });
 
+Deno.test("a zone that is older than hashed names is kept apart by a prefix, until it is newer", () => {
+  const { responses } = recording("zone");
+  const old = globalRules(zoneToGlobal(KINDS), { zone: "keast", prefixNames: true });
+  const image = intake(old, responses);
+  assert.deepEqual(names(image)["ZoneEgress"], ["keast.eg-1-fz79f9vvw5czf5dz."]);
+  assert.equal(names(image)["Dataplane"], undefined, "it finds what it should remove, too");
+  const [egress] = [...image.get("ZoneEgress")!.values()];
+  assert.equal(egress!.labels["kuma.io/display-name"], "eg-1", "the peer's word for it counts");
+});
+
 Deno.test("what Kuma's global sent is in the zone, and what was deleted there is not", () => {
   const image = intake(zoneRules(globalToZone(KINDS)), recording("global").responses);
   const found = names(image);

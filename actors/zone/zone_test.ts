@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { KINDS } from "../../core/kinds.ts";
-import type { Draft, Resource } from "../../core/resource.ts";
+import type { Draft, JsonObject, Resource } from "../../core/resource.ts";
 import { type KdsRequest, ownMetadata, type ServerCommand } from "../../kds/wire.ts";
 import type { Context } from "../runtime/actor.ts";
 import type { ZoneMsg } from "./messages.ts";
@@ -204,4 +204,21 @@ Deno.test("a zone's report reaches the receipts as it is", () => {
     revision: 9,
     proxies: { affected: 3, acked: 1, nacked: 1, offline: 1, lastAckMs: 4 },
   }] as never);
+});
+
+Deno.test("a zone that is older than hashed names gets them plain, and nothing that it cannot read", () => {
+  const east = start();
+  east.open("s1", "global_to_zone");
+  const policy = (name: string, spec: JsonObject) =>
+    stored({ type: "MeshTimeout", mesh: "default", name, spec });
+  east.tell(changed(7, true, [
+    CLUSTER,
+    policy("whole", { targetRef: { kind: "Mesh" } }),
+    policy("bare", { to: [] }),
+  ]));
+  const old = { ...ask("MeshTimeout"), metadata: { features: ["zone-token"] } };
+  east.tell({ tag: "request_received", stream: "s1", request: old });
+  const [response] = east.commands();
+  assert.ok(response?.do === "send" && "response" in response);
+  assert.deepEqual(response.response.resources.map(({ name }) => name), ["whole.default"]);
 });
