@@ -167,7 +167,6 @@ Deno.test("PUT refuses what would be dangerous to take without effect, by its pa
   const plane = await planeWithMesh();
   const tags = { "kuma.io/service": "web" };
   const networkings: JsonObject = {
-    "networking.gateway": { gateway: { type: "BUILTIN", tags } },
     "networking.outbound[0]": {
       inbound: [{ port: 80, servicePort: 81, tags }],
       outbound: [{ port: 1000, backendRef: { kind: "MeshService", name: "x", port: 80 } }],

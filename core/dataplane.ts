@@ -140,8 +140,18 @@ const outbound = object({
   },
 });
 
+const gatewayType: Check = (value, path, report) => {
+  oneOf(["DELEGATED", "BUILTIN"])(value, path, report);
+  if (!isBuiltin(value)) return;
+  report.note(path, "has no effect yet: the proxy runs, and listens for nobody's requests");
+};
+
+function isBuiltin(type: unknown): boolean {
+  return type === "BUILTIN" || type === 1;
+}
+
 const gateway = object({
-  type: oneOf(["DELEGATED", "BUILTIN"], { BUILTIN: "there are no builtin gateways yet" }),
+  type: gatewayType,
   tags: proxyTags,
 }, { required: ["tags"] });
 
@@ -168,6 +178,10 @@ function checkNetworking(fields: Fields, path: string, report: Report): void {
   const inbounds = objectsOf(fields["inbound"]);
   if (fields["gateway"] !== undefined) {
     if (inbounds.length > 0) report(join(path, "inbound"), "must be empty beside a gateway");
+    const { gateway, outbound } = fields;
+    if (isObject(gateway) && isBuiltin(gateway["type"]) && objectsOf(outbound).length > 0) {
+      report(join(path, "outbound"), "must be empty beside a builtin gateway");
+    }
   } else if (inbounds.length === 0) {
     report(path, "must have an inbound or a gateway");
   }

@@ -325,8 +325,18 @@ Deno.test("what a Dataplane could ask for and would not get is noted or refused 
         outbound: [{ port: 1, backendRef: { kind: "MeshService", name: "x", port: 1 } }],
       },
     },
-    "networking.gateway.type: must not be BUILTIN: there are no builtin gateways yet",
     "networking.outbound[0].backendRef: has no effect yet",
+    "networking.outbound: must be empty beside a builtin gateway",
+  );
+  notes(
+    "Dataplane",
+    {
+      networking: {
+        address: "127.0.0.2",
+        gateway: { type: "BUILTIN", tags: { "kuma.io/service": "edge" } },
+      },
+    },
+    "networking.gateway.type: has no effect yet",
   );
   notes(
     "Dataplane",

@@ -5,12 +5,14 @@ import { isIP } from "node:net";
 import { stringify } from "yaml";
 import type { Zone } from "../../cli/demo/cluster.ts";
 import { allowAll, meshWithMtls } from "../../cli/demo/resources.ts";
+import type { JsonObject } from "../../core/resource.ts";
+import { get } from "../../cli/demo/client.ts";
 import { until } from "../../cli/demo/until.ts";
 import type { Inbound } from "../../core/dataplane.ts";
 import { type Bench, interop } from "./interop.ts";
 import { freePort, Kumactl } from "./kuma.ts";
 import { Relay } from "./relay.ts";
-import { startService, startSidecar, untilReaches } from "./sidecar.ts";
+import { startProxy, startService, startSidecar, untilReaches } from "./sidecar.ts";
 
 const OUT = 10_080;
 const OUT_2 = 10_081;
@@ -277,3 +279,116 @@ async function addressOf(name: string, port: number): Promise<string> {
     return (error as Error).message;
   }
 }
+
+interop(
+  import.meta.url,
+  {
+    peer: "kuma-dp",
+    feature: "delta xDS, bound outbounds, readiness by TCP; its metadata is kept",
+  },
+  async (bench) => {
+    const zone = await startZone(bench);
+    const web = await startSidecar(bench, zone, {
+      name: "web-1",
+      service: "web",
+      host: 100,
+      flags: ["--dns-enabled=false", "--bind-outbounds"],
+      env: {
+        KUMA_DATAPLANE_RUNTIME_ENVOY_XDS_TRANSPORT_PROTOCOL_VARIANT: "DELTA_GRPC",
+        KUMA_READINESS_UNIX_SOCKET_DISABLED: "true",
+        KUMA_READINESS_PORT: String(freePort()),
+        KUMA_DATAPLANE_RUNTIME_UNIFIED_RESOURCE_NAMING_ENABLED: "true",
+      },
+    });
+    await until("a request by the virtual address", async () => {
+      const { answer, error } = await zone.client.call("web.mesh");
+      return answer?.service === "web" || error;
+    });
+    // Where everybody may ask, on the proxy's own address.
+    await until("READY", async () => {
+      const port = new URL(web.admin).port;
+      const text = await (await fetch(`http://${web.address}:${port}/ready`)).text();
+      return text.includes("READY") || text;
+    });
+    const { dataplaneInsight } = await zone.rest.get<{
+      dataplaneInsight: { metadata: JsonObject; subscriptions: readonly JsonObject[] };
+    }>("/meshes/default/dataplanes/web-1/_overview");
+    const features = dataplaneInsight.metadata["features"] as readonly string[];
+    for (const feature of ["delta-grpc", "bind-outbounds", "reuse-port", "strict-inbound-ports"]) {
+      assert.ok(features.includes(`feature-${feature}`), feature);
+    }
+    const { kumaDp, envoy } = dataplaneInsight.subscriptions.at(-1)!["version"] as JsonObject;
+    assert.deepEqual(
+      [(kumaDp as JsonObject)["version"], (kumaDp as JsonObject)["kumaCpCompatible"]],
+      ["2.13.10", true],
+    );
+    assert.match(String((envoy as JsonObject)["version"]), /^1\./);
+  },
+);
+
+interop(
+  import.meta.url,
+  {
+    peer: "kuma-dp",
+    feature: "zone ingress, delegated gateway; a builtin gateway runs without effect",
+  },
+  async (bench) => {
+    const global = await bench.cluster.startGlobal();
+    await global.rest.put("/meshes/default", meshWithMtls("default"));
+    await global.rest.put("/meshes/default/traffic-permissions/everyone", allowAll("default"));
+    const east = await bench.cluster.startZone("east");
+    const west = await bench.cluster.startZone("west");
+    await startSidecar(bench, east, { name: "api-1", service: "api", host: 100 });
+    const ingress = await startProxy(bench, east, {
+      name: "ingress-1",
+      host: 101,
+      proxyType: "ingress",
+      resource: (address) => ({
+        type: "ZoneIngress",
+        networking: { address, port: 10_001, advertisedAddress: address, advertisedPort: 10_001 },
+      }),
+    });
+    const gateway = (type: string, outbound: readonly JsonObject[] = []) => (address: string) => ({
+      type: "Dataplane",
+      mesh: "default",
+      networking: {
+        address,
+        gateway: { type, tags: { "kuma.io/service": type.toLowerCase() } },
+        ...(outbound.length > 0 && { outbound }),
+      },
+    });
+    const out = { port: OUT, address: west.block.address(102), tags: { "kuma.io/service": "api" } };
+    await startProxy(bench, west, {
+      name: "edge-1",
+      host: 102,
+      resource: gateway("DELEGATED", [out]),
+    });
+    await until("a request through the ingress", async () => {
+      const { answer, error } = await get({ host: out.address, port: OUT });
+      return answer?.service === "api" && answer.zone === "east" || error;
+    });
+    const overview = await east.rest.get<{ zoneIngressInsight: { subscriptions: JsonObject[] } }>(
+      "/zoneingresses/ingress-1/_overview",
+    );
+    assert.equal(overview.zoneIngressInsight.subscriptions.at(-1)!["disconnectTime"], undefined);
+    const clusters = await fetch(
+      `${east.controlPlane.url("api")}/zoneingresses/ingress-1/clusters`,
+    );
+    assert.match(await clusters.text(), /^default:api::/m);
+    assert.equal((await fetch(`${ingress.admin}/ready`)).status, 200);
+    const builtin = await startProxy(bench, west, {
+      name: "builtin-1",
+      host: 103,
+      resource: gateway("BUILTIN"),
+    });
+    await until("READY", async () => {
+      const url = `http://${builtin.address}:${new URL(builtin.admin).port}/ready`;
+      try {
+        const response = await fetch(url);
+        return (await response.text()).includes("READY") || response.status.toString();
+      } catch (error) {
+        return (error as Error).message;
+      }
+    });
+  },
+);

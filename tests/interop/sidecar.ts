@@ -48,55 +48,79 @@ export async function startSidecar(
   const address = zone.block.address(options.host);
   const servicePort = SIDECAR_PORT + 1_000;
   const workload = await startService(bench, zone, { name, service, address, servicePort });
-  const adminPort = freePort();
-  const resource = {
-    type: "Dataplane",
-    mesh: "default",
-    name,
-    networking: {
-      address,
-      admin: { port: adminPort },
-      inbound: [{
-        port: SIDECAR_PORT,
-        servicePort,
-        serviceAddress: address,
-        tags: { "kuma.io/service": service, "kuma.io/protocol": "http" },
-        ...options.inbound,
-      }],
-      outbound: Object.entries(outbounds).map(([to, port]) => ({
+  const proxy = await startProxy(bench, zone, {
+    ...options,
+    resource: () => ({
+      type: "Dataplane",
+      mesh: "default",
+      networking: {
         address,
-        port,
-        tags: { "kuma.io/service": to },
-      })),
-      ...options.networking,
-    },
+        inbound: [{
+          port: SIDECAR_PORT,
+          servicePort,
+          serviceAddress: address,
+          tags: { "kuma.io/service": service, "kuma.io/protocol": "http" },
+          ...options.inbound,
+        }],
+        outbound: Object.entries(outbounds).map(([to, port]) => ({
+          address,
+          port,
+          tags: { "kuma.io/service": to },
+        })),
+        ...options.networking,
+      },
+    }),
+  });
+  return {
+    ...proxy,
+    service,
+    port: SIDECAR_PORT,
+    servicePort,
+    workload,
+    ask: (port) => get({ host: address, port }),
   };
+}
+
+export interface ProxyOptions extends Partial<Pick<KumaDpOptions, "flags" | "env" | "token">> {
+  readonly name: string;
+  readonly host: number;
+  readonly proxyType?: "dataplane" | "ingress";
+  /** For the proxy's address; its name and admin port are added. */
+  readonly resource: (address: string) => JsonObject & { readonly networking: JsonObject };
+  readonly controlPlane?: string;
+}
+
+/** kuma-dp alone. */
+export async function startProxy(
+  bench: Bench,
+  zone: Zone,
+  options: ProxyOptions,
+): Promise<Pick<Sidecar, "name" | "address" | "admin" | "child">> {
+  const { name, flags, env, token, proxyType } = options;
+  const address = zone.block.address(options.host);
+  const adminPort = freePort();
+  const { networking, ...rest } = options.resource(address);
   const child = bench.keep(
     await startKumaDp({
       dir: bench.dir,
       name,
-      resource: stringify(resource),
+      resource: stringify({
+        ...rest,
+        name,
+        networking: { ...networking, admin: { port: adminPort } },
+      }),
       controlPlane: {
         url: options.controlPlane ?? zone.controlPlane.url("dp"),
         caFile: zone.controlPlane.caFile,
       },
       envoy: bench.envoy,
-      ...(options.flags && { flags: options.flags }),
-      ...(options.env && { env: options.env }),
-      ...(options.token && { token: options.token }),
+      ...(proxyType && { proxyType }),
+      ...(flags && { flags }),
+      ...(env && { env }),
+      ...(token && { token }),
     }),
   );
-  return {
-    name,
-    address,
-    port: SIDECAR_PORT,
-    servicePort,
-    admin: `http://127.0.0.1:${adminPort}`,
-    child,
-    service,
-    workload,
-    ask: (port) => get({ host: address, port }),
-  };
+  return { name, address, admin: `http://127.0.0.1:${adminPort}`, child };
 }
 
 /** The workload alone; also again, after it ended. */
