@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { JsonObject } from "../../core/resource.ts";
 import type { Tags } from "../../core/tags.ts";
 import { type TestPlane, testPlane } from "../plane_test.ts";
+import { withInsights } from "./computed.ts";
 import { meshInsight } from "./mesh_insight.ts";
 import { serviceResource, servicesOf } from "./service_insight.ts";
 
@@ -167,6 +168,55 @@ Deno.test("serviceResource() adds sums and the address of what is inside the mes
     dataplanes: {},
     addressPort: "pay.example:443",
   });
+});
+
+Deno.test("insights are resources that are computed: listed, found, filtered and paged", async () => {
+  const { put, call } = await plane();
+  await put({ type: "Mesh", name: "shop", spec: {} });
+  const get = async (path: string) => (await call("GET", path)).json;
+  const names = ({ items }: { items: JsonObject[] }) => items.map(({ name }) => name).join(" ");
+  assert.equal(names(await get("/mesh-insights")), "default shop");
+  const { dataplanes, ...meta } = await get("/mesh-insights/default");
+  assert.deepEqual([dataplanes.total, meta.type, "mesh" in meta], [6, "MeshInsight", false]);
+  assert.equal((await call("GET", "/mesh-insights/nobody")).status, 404);
+
+  const services = "/meshes/default/service-insights";
+  assert.equal(names(await get(services)), "admin api door edge web");
+  assert.equal(names(await get("/service-insights?name=d")), "admin door edge");
+  assert.equal(
+    names(await get(`${services}?type=Internal, gateway_builtin`)),
+    "admin api door web",
+  );
+  assert.equal((await call("GET", `${services}?type=nonsense`)).status, 400);
+  const first = await get(`${services}?size=2`);
+  assert.deepEqual([first.total, names(first)], [5, "admin api"]);
+  assert.equal(names(await get(first.next)), "door edge");
+  assert.equal((await get(`${services}/web`)).status, "partially_degraded");
+  assert.deepEqual(
+    [(await get(`${services}/nobody`)).addressPort, (await get(`${services}/nobody`)).status],
+    ["nobody.mesh:80", undefined],
+  );
+  assert.equal((await call("GET", "/meshes/nobody/service-insights")).status, 404);
+});
+
+Deno.test("nobody writes an insight", async () => {
+  const { call } = await plane();
+  for (const path of ["/mesh-insights/default", "/meshes/default/service-insights/web"]) {
+    for (const method of ["PUT", "DELETE"]) {
+      const body = { type: "MeshInsight", name: "default" };
+      assert.equal((await call(method, path, { body })).status, 405);
+    }
+  }
+});
+
+Deno.test("insights are computed once for a state of the store", async () => {
+  const { put, ports } = await plane();
+  const key = { type: "MeshInsight", mesh: "", name: "default" };
+  const insight = () => withInsights(ports).get(key);
+  const before = insight();
+  assert.equal(insight(), before);
+  await put({ type: "Dataplane", mesh: "default", name: "new", spec: { networking: {} } });
+  assert.notEqual(insight(), before);
 });
 
 Deno.test("/global-insight sums all meshes, zones and ingresses", async () => {
