@@ -39,6 +39,13 @@ export class Overlay {
     this.#reader = reader;
   }
 
+  /** The same, to try further ops on. */
+  fork(): Overlay {
+    const fork = new Overlay(this.#reader);
+    for (const op of this.#ops.values()) fork.apply(op);
+    return fork;
+  }
+
   get ops(): readonly Op[] {
     return [...this.#ops.values()];
   }
@@ -101,6 +108,12 @@ export function decide(
   admit: Admit,
 ): Decision {
   const accepted: Op[] = [];
+  // A mesh and what is in it may come in one write.
+  const seen = ops.length > 1 ? overlay.fork() : overlay;
+  const accept = (op: Op) => {
+    accepted.push(op);
+    if (seen !== overlay) seen.apply(op);
+  };
   for (const op of ops) {
     const key = op.op === "put" ? op.resource : op.key;
     const actual = overlay.version(key);
@@ -113,13 +126,13 @@ export function decide(
       };
     }
     if (op.op === "delete") {
-      if (overlay.get(key)) accepted.push(op);
+      if (overlay.get(key)) accept(op);
       continue;
     }
-    const admitted = admit(op.resource, overlay);
+    const admitted = admit(op.resource, seen);
     if (isViolations(admitted)) return { ok: false, reason: "invalid", violations: admitted };
     const stored = overlay.get(key);
-    if (!stored || !sameState(stored, admitted)) accepted.push({ op: "put", resource: admitted });
+    if (!stored || !sameState(stored, admitted)) accept({ op: "put", resource: admitted });
   }
   for (const op of accepted) overlay.apply(op);
   return { ok: true, keys: accepted.map((op) => op.op === "put" ? op.resource : op.key) };
