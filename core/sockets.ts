@@ -7,10 +7,6 @@ export function accessLogSocket(workdir: string, proxy: SocketOwner): string {
   return socketIn(workdir, `kuma-al-${proxy.name}-${proxy.mesh}`);
 }
 
-export function metricsSocket(workdir: string, proxy: SocketOwner): string {
-  return socketIn(workdir, `kuma-mh-${proxy.name}-${proxy.mesh}`);
-}
-
 export function readinessSocket(workdir: string): string {
   return socketIn(workdir, "kuma-readiness-reporter");
 }

@@ -210,8 +210,8 @@ async function isReady(url: string): Promise<boolean> {
 export interface KumaDpOptions {
   readonly dir: string;
   readonly name: string;
-  /** YAML of the Dataplane or ZoneIngress that it registers. */
-  readonly resource: string;
+  /** YAML of the Dataplane or ZoneIngress that it registers; null: `flags` name one that is there. */
+  readonly resource: string | null;
   readonly controlPlane: { readonly url: string; readonly caFile: string };
   readonly envoy: string;
   readonly proxyType?: "dataplane" | "ingress" | "egress";
@@ -224,7 +224,8 @@ export interface KumaDpOptions {
 export async function startKumaDp(options: KumaDpOptions): Promise<Child> {
   const work = `${options.dir}/${options.name}`;
   await Deno.mkdir(work, { recursive: true });
-  await Deno.writeTextFile(`${work}/resource.yaml`, options.resource);
+  const resource = `${work}/resource.yaml`;
+  if (options.resource !== null) await Deno.writeTextFile(resource, options.resource);
   if (options.token) await Deno.writeTextFile(`${work}/token`, options.token, { mode: 0o600 });
   return startChild({
     name: options.name,
@@ -232,7 +233,8 @@ export async function startKumaDp(options: KumaDpOptions): Promise<Child> {
     args: [
       "run",
       ...["--cp-address", options.controlPlane.url, "--ca-cert-file", options.controlPlane.caFile],
-      ...["--dataplane-file", `${work}/resource.yaml`, "--work-dir", work],
+      ...(options.resource === null ? [] : ["--dataplane-file", resource]),
+      ...["--work-dir", work],
       ...["--proxy-type", options.proxyType ?? "dataplane", "--binary-path", options.envoy],
       ...["--drain-time", "500ms", "--concurrency", "1"],
       ...(options.token ? ["--dataplane-token-file", `${work}/token`] : []),

@@ -3,14 +3,15 @@
 import assert from "node:assert/strict";
 import { isIP } from "node:net";
 import { stringify } from "yaml";
-import type { Zone } from "../../cli/demo/cluster.ts";
+import { Cluster, type Zone } from "../../cli/demo/cluster.ts";
 import { allowAll, meshWithMtls } from "../../cli/demo/resources.ts";
 import type { JsonObject } from "../../core/resource.ts";
 import { get } from "../../cli/demo/client.ts";
 import { until } from "../../cli/demo/until.ts";
 import type { Inbound } from "../../core/dataplane.ts";
 import { type Bench, interop } from "./interop.ts";
-import { freePort, Kumactl } from "./kuma.ts";
+import { PROJECT } from "../e2e/one_cluster.ts";
+import { freePort, Kumactl, startKumaDp } from "./kuma.ts";
 import { Relay } from "./relay.ts";
 import { startProxy, startService, startSidecar, untilReaches } from "./sidecar.ts";
 
@@ -390,5 +391,116 @@ interop(
         return (error as Error).message;
       }
     });
+  },
+);
+
+interop(
+  import.meta.url,
+  {
+    peer: "kuma-dp",
+    feature: "waits for a Dataplane that somebody else writes, and leaves it there",
+  },
+  async (bench) => {
+    const zone = await startZone(bench);
+    const web = await startSidecar(bench, zone, {
+      name: "web-1",
+      service: "web",
+      host: 100,
+      outbounds: { api: OUT },
+    });
+    const address = zone.block.address(101);
+    await startService(bench, zone, { name: "api-1", service: "api", address, servicePort: 9080 });
+    const controlPlane = { url: zone.controlPlane.url("dp"), caFile: zone.controlPlane.caFile };
+    const child = bench.keep(
+      await startKumaDp({
+        dir: bench.dir,
+        name: "api-1",
+        resource: null,
+        controlPlane,
+        envoy: bench.envoy,
+        flags: ["--name", "api-1", "--mesh", "default", "--dns-enabled=false"],
+      }),
+    );
+    await until("kuma-dp that waits", async () => {
+      const log = await Deno.readTextFile(child.logFile);
+      return /Dataplane entity is not yet found|not yet/i.test(log) || log.slice(-200);
+    });
+    const path = "/meshes/default/dataplanes/api-1";
+    await zone.rest.put(path, {
+      type: "Dataplane",
+      mesh: "default",
+      name: "api-1",
+      networking: {
+        address,
+        admin: { port: freePort() },
+        inbound: [{
+          port: 8080,
+          servicePort: 9080,
+          serviceAddress: address,
+          tags: { "kuma.io/service": "api", "kuma.io/protocol": "http" },
+        }],
+      },
+    });
+    await untilReaches(web, OUT, "api");
+    await child.stop();
+    await until("offline", async () => {
+      const { dataplaneInsight } = await zone.rest.get<{
+        dataplaneInsight: { subscriptions: readonly JsonObject[] };
+      }>(`${path}/_overview`);
+      return dataplaneInsight.subscriptions.at(-1)!["disconnectTime"] !== undefined || "online";
+    });
+    assert.ok(await zone.rest.find(path));
+  },
+);
+
+interop(
+  import.meta.url,
+  {
+    peer: "kuma-dp",
+    feature: "shows its token on every stream, and is told why another is refused",
+  },
+  async (bench) => {
+    const { envoy, dir } = bench;
+    const cluster = bench.keep(new Cluster({ dir, project: PROJECT, envoy, auth: "token" }));
+    const secured = { ...bench, cluster };
+    const zone = await startZone(secured);
+    const tokenFor = async (service: string) =>
+      (await zone.rest.token("dataplane", {
+        mesh: "default",
+        tags: { "kuma.io/service": [service] },
+        validFor: "1h",
+      }))!;
+    const web = await startSidecar(secured, zone, {
+      name: "web-1",
+      service: "web",
+      host: 100,
+      outbounds: { api: OUT },
+      token: await tokenFor("web"),
+    });
+    await startSidecar(secured, zone, {
+      name: "api-1",
+      service: "api",
+      host: 101,
+      // Ready only after a report on a stream of health, which shows the token, too.
+      inbound: { serviceProbe: { tcp: {} } },
+      token: await tokenFor("api"),
+    });
+    await untilReaches(web, OUT, "api");
+    const refused = await startSidecar(secured, zone, {
+      name: "thief-1",
+      service: "api",
+      host: 102,
+      token: await tokenFor("web"),
+    });
+    await until("a refusal", async () => {
+      const log = await Deno.readTextFile(refused.child.logFile) +
+        await Deno.readTextFile(zone.controlPlane.logFile);
+      return /kuma\.io\/service/.test(log) && /thief-1/.test(log) || log.slice(-300);
+    });
+    assert.equal(await zone.rest.find("/meshes/default/dataplanes/thief-1"), null);
+    // Without one, bootstrap says what to do.
+    const bare = await startSidecar(secured, zone, { name: "bare-1", service: "bare", host: 103 });
+    await bare.child.exited;
+    assert.match(await Deno.readTextFile(bare.child.logFile), /token/i);
   },
 );
