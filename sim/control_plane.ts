@@ -131,6 +131,7 @@ export class ControlPlane {
       seed: seed + life,
       tree: around(tree, this),
       now: () => this.nowMs,
+      elapsed: () => network.agenda.nowMs,
       wake: alive(() => this.#wake()),
       log: alive((level: string, message: string, fields: JsonObject) =>
         this.options.reports.logged(this, level, message, fields)
@@ -259,13 +260,11 @@ export class ControlPlane {
     this.#sleep();
   }
 
-  /** As the pump does: a step of the clock is noticed when it wakes. */
   #sleep(): void {
     const atMs = this.kernel?.nextTimerAtMs;
     if (atMs === undefined) return;
     const sleeper = ++this.#sleeper;
-    const forMs = Math.max(0, (atMs - this.nowMs) / this.clock.rate);
-    this.#later(forMs, () => {
+    this.#later(Math.max(0, atMs - this.options.network.agenda.nowMs), () => {
       if (sleeper === this.#sleeper) this.#wake();
     });
   }

@@ -46,6 +46,8 @@ export class Envoy {
   instance = "";
   /** Whether its process is there; it dials again for as long as it is. */
   running = false;
+  /** It asked to be taken out of others' endpoints. */
+  draining = false;
   end: End | null = null;
   /** Why the control plane ended the last stream. */
   ended: Ended | null = null;
@@ -82,6 +84,7 @@ export class Envoy {
     site.incarnation++;
     this.instance = instance;
     this.running = true;
+    this.draining = false;
     this.#types.clear();
     this.#attempts = 0;
     this.#dial();

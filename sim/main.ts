@@ -1,33 +1,183 @@
-// deno task sim [SEED|SCENARIO] [--seeds N] [--minutes M] [--shrink]
+// deno task sim: runs seeds or a scenario, and says what did not hold, as short as it can.
 
+import { join } from "node:path";
+import process from "node:process";
+import { Command, InvalidArgumentError } from "commander";
+import { ROOT } from "../tools/module_graph.ts";
+import { Coverage, neverHit } from "./coverage.ts";
+import type { Line } from "./journal.ts";
 import { DEFAULT_MIX, type Mix, planOf } from "./plan.ts";
-import { type Outcome, run } from "./run.ts";
+import { type Outcome, run, type RunOptions } from "./run.ts";
+import { optionsOf, parseScenario, stepText } from "./scenario.ts";
+import { mixText } from "./seeds.ts";
+import { shrink } from "./shrink.ts";
+import { VERBS } from "./steps.ts";
 
-function runSeed(seed: number, mix: Mix, readable = false): Outcome {
-  return run({ ...mix, seed, steps: planOf(seed, mix), bad: 0.25, readable });
+interface Flags {
+  readonly seed: number;
+  readonly seeds: number;
+  readonly minutes?: number;
+  readonly shrink?: true;
+  readonly trace?: true;
+  readonly coverage?: true;
+  readonly zones: number;
+  readonly proxies: number;
+  readonly seconds: number;
+  readonly work: number;
+  readonly faults: number;
+  readonly alone?: true;
 }
 
-const args = [...Deno.args];
-const first = Number(args.find((arg) => /^\d+$/.test(arg)) ?? 1);
-const seeds = Number(args[args.indexOf("--seeds") + 1] ?? 1);
-const mix = DEFAULT_MIX;
-for (let seed = first; seed < first + (args.includes("--seeds") ? seeds : 1); seed++) {
-  const started = performance.now();
-  const { violation, hash, lastDraw, virtualMs, turns, convergedMs } = runSeed(seed, mix);
-  const ms = performance.now() - started;
-  console.log(
-    `seed ${seed} hash=${hash} last=${lastDraw.toFixed(9)} ${(virtualMs / 1000).toFixed(0)} s in ${
-      ms.toFixed(0)
-    } ms, ${turns} turns, converged ${convergedMs}`,
-  );
-  if (!violation) continue;
-  console.log(`  ${violation.check} at ${violation.atMs}: ${violation.message.slice(0, 1500)}`);
-  if (args.includes("--trace")) {
-    const { world } = runSeed(seed, mix, true);
-    for (const { atMs, where, what, bold } of world.journal.lines.slice(-3000)) {
-      console.log(
-        `${bold ? "*" : " "} ${atMs.toFixed(3).padStart(11)} ${where.padEnd(24)} ${what}`,
-      );
-    }
+/** Lines before the violation that are shown. */
+const LINES = 60;
+const SHRINK_RUNS_MAX = 300;
+const SCENARIOS = join(ROOT, "sim", "scenarios");
+
+const number = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError("must be a number");
+  return value;
+};
+
+const { zones, proxies, seconds, work, faults } = DEFAULT_MIX;
+const command = new Command("sim")
+  .description("Global, zones, proxies, network and disks in one process under a virtual clock.")
+  .argument("[what]", "a seed, or the name or the file of a scenario", "1")
+  .option("--seed <n>", "of a scenario", number, 1)
+  .option("--seeds <n>", "how many, from that seed on", number, 1)
+  .option("--minutes <m>", "seeds until so many minutes have passed", number)
+  .option("--shrink", "leave out steps of a run that went wrong while it still does")
+  .option("--trace", "print everything that happened in a run that went wrong")
+  .option("--coverage", "print what was hit how often, and what never")
+  .option("--zones <n>", "zones of the mix", number, zones)
+  .option("--proxies <n>", "proxies of each zone", number, proxies)
+  .option("--seconds <n>", "how long things happen", number, seconds)
+  .option("--work <n>", "what users and proxies do, in a second", number, work)
+  .option("--faults <n>", "what breaks, at most, in a run", number, faults)
+  .option("--alone", "zones without a global")
+  .addHelpText("after", () => {
+    const verbs = Object.entries(VERBS).map(([verb, { says }]) => `  ${verb.padEnd(10)} ${says}`);
+    return `\nSteps of a scenario:\n${verbs.join("\n")}`;
+  })
+  .parse(["deno", "sim", ...Deno.args]);
+
+const flags = command.opts<Flags>();
+const what = command.args[0] ?? "1";
+const coverage = new Coverage();
+const startedAtMs = performance.now();
+let [runs, failed, virtualMs, cpuMs] = [0, 0, 0, 0];
+
+for (const [title, options] of /^\d+$/.test(what) ? seeds(Number(what)) : [await scenario(what)]) {
+  const before = process.cpuUsage();
+  const outcome = run(options);
+  const spent = process.cpuUsage(before);
+  const ms = (spent.user + spent.system) / 1_000;
+  runs++;
+  virtualMs += outcome.virtualMs;
+  cpuMs += ms;
+  coverage.add(outcome.world);
+  console.log(lineOf(title, outcome, ms));
+  for (const { what, ms, withinMs } of outcome.world.figures) {
+    console.log(`  ${what}: after ${ms} ms, of ${withinMs} ms`);
   }
+  if (outcome.violation) {
+    failed++;
+    report(options, outcome);
+  }
+}
+const seconds_ = (virtualMs / 1_000).toFixed(0);
+console.log(
+  `${runs} runs, ${failed} went wrong; ${seconds_} virtual seconds in ${
+    (cpuMs / 1_000).toFixed(1)
+  } s of one core: ${(virtualMs / cpuMs).toFixed(0)} to 1`,
+);
+if (flags.coverage) {
+  console.log(`\n${coverage.text(neverHit(coverage, await sourcesOfActors()))}`);
+}
+if (failed > 0) Deno.exit(1);
+
+function* seeds(first: number): Generator<readonly [string, RunOptions]> {
+  const mix: Mix = {
+    zones: flags.alone ? 1 : flags.zones,
+    proxies: flags.proxies,
+    seconds: flags.seconds,
+    work: flags.work,
+    faults: flags.faults,
+    global: !flags.alone,
+  };
+  const untilMs = flags.minutes === undefined ? null : startedAtMs + flags.minutes * 60_000;
+  for (let seed = first;; seed++) {
+    if (untilMs === null ? seed >= first + flags.seeds : performance.now() > untilMs) return;
+    yield [`seed ${seed}${mixText(mix)}`, { ...mix, seed, steps: planOf(seed, mix), bad: 0.25 }];
+  }
+}
+
+async function scenario(nameOrFile: string): Promise<readonly [string, RunOptions]> {
+  const file = nameOrFile.includes("/") ? nameOrFile : join(SCENARIOS, `${nameOrFile}.yaml`);
+  let text: string;
+  try {
+    text = await Deno.readTextFile(file);
+  } catch {
+    const names = [...Deno.readDirSync(SCENARIOS)].map(({ name }) => name.replace(".yaml", ""));
+    console.error(`No scenario "${nameOrFile}"; there are ${names.sort().join(", ")}`);
+    Deno.exit(2);
+  }
+  return [nameOrFile, optionsOf(parseScenario(nameOrFile, text), flags.seed)];
+}
+
+/** By the name that the tree has for them. */
+async function sourcesOfActors(): Promise<ReadonlyMap<string, string>> {
+  const groups: Readonly<Record<string, string>> = {
+    mesh: "meshes",
+    dataplane: "dataplanes",
+    zone: "zones",
+  };
+  const sources = new Map<string, string>();
+  for await (const { name, isDirectory } of Deno.readDir(join(ROOT, "actors"))) {
+    if (!isDirectory || name === "runtime") continue;
+    const file = join(ROOT, "actors", name, `${name}.ts`);
+    sources.set(groups[name] ?? name, await Deno.readTextFile(file));
+  }
+  return sources;
+}
+
+function lineOf(title: string, outcome: Outcome, ms: number): string {
+  const { hash, lastDraw, convergedMs, turns } = outcome;
+  const converged = convergedMs === null ? "" : `, at rest ${convergedMs / 1_000} s after healing`;
+  return `${title} hash=${hash} last draw=${lastDraw.toFixed(9)}: ${
+    (outcome.virtualMs / 1_000).toFixed(0)
+  } s in ${ms.toFixed(0)} ms, ${turns} turns${converged}`;
+}
+
+function report(options: RunOptions, outcome: Outcome): void {
+  const { check, message, atMs } = outcome.violation!;
+  console.log(`\n${check}, at ${atMs.toFixed(0)} ms:\n${message}\n`);
+  let shortest = options;
+  if (flags.shrink) {
+    const shrunk = shrink(options, outcome, {
+      runsMax: SHRINK_RUNS_MAX,
+      tried: (steps) => console.error(`… ${steps} steps`),
+    });
+    shortest = shrunk.options;
+    console.log(`Shrunk from ${options.steps.length} steps in ${shrunk.runs} runs:\n`);
+  } else console.log("What happened before (--shrink finds out what of it matters):\n");
+  const { world } = run({ ...shortest, readable: true });
+  if (flags.shrink) console.log(scenarioText(shortest));
+  const { lines } = world.journal;
+  for (const line of flags.trace ? lines : lines.slice(-LINES)) console.log(textOf(line));
+}
+
+function scenarioText({ zones, global, seconds, seed, bad, steps }: RunOptions): string {
+  const luck = bad > 0 ? "  # with bad luck" : "";
+  return [
+    `# seed ${seed}${luck}`,
+    `world: {zones: ${zones}, global: ${global}, seconds: ${seconds}}`,
+    "steps:",
+    ...steps.map((step) => `  ${stepText(step)}`),
+    "",
+  ].join("\n");
+}
+
+function textOf({ atMs, where, what, bold }: Line): string {
+  return `${bold ? "*" : " "} ${atMs.toFixed(3).padStart(11)} ${where.padEnd(24)} ${what}`;
 }

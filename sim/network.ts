@@ -255,7 +255,7 @@ export class Connection {
   /** Whether a ping would be answered. */
   get echoes(): boolean {
     return this.client.out.open && this.server.out.open &&
-      [this.client, this.server].every(({ site, gone }) => !gone && !site.paused);
+      [this.client, this.server].every(({ site, open }) => open && !site.paused);
   }
 
   /** Something about its links or processes changed. */

@@ -1,6 +1,7 @@
 // What can happen in a simulated world, one verb each: what users and proxies do, and what breaks.
 
 import { PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
+import type { UplinkMsg } from "../actors/uplink/messages.ts";
 import type { Draft, JsonObject, ResourceKey } from "../core/resource.ts";
 import { answerQuestion } from "../dns/answer.ts";
 import { encode } from "../proto/mod.ts";
@@ -9,6 +10,7 @@ import type { Dialect } from "../xds/stream.ts";
 import { addressOf, MESHES } from "./checks/seen.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import type { Envoy } from "./envoy.ts";
+import { expect, mark } from "./expect.ts";
 import type { End } from "./network.ts";
 import { draftOf, ingressResource, mesh, mtls, permission, route, sidecar } from "./resources.ts";
 import type { World } from "./world.ts";
@@ -25,7 +27,7 @@ export interface Step {
 export type With = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
 interface Act {
-  readonly kind: "work" | "fault";
+  readonly kind: "work" | "fault" | "check";
   /** For the list of verbs. */
   readonly says: string;
   run(world: World, step: Step): void;
@@ -248,6 +250,27 @@ export const VERBS = {
     says: "a proxy or a zone sends what is no message, or one that is too large or out of place",
     run: sayGarbage,
   },
+  mark: {
+    kind: "check",
+    says: "what is counted is counted from here on",
+    run: (world) => mark(world),
+  },
+  expect: {
+    kind: "check",
+    says: "a sentence that must be true, within a time",
+    run: expect,
+  },
+  accept: {
+    kind: "work",
+    says: "an operator of a zone takes the global that is there for the right one",
+    run: (world, { of }) => {
+      world.zone(of).ask(
+        "uplink",
+        (reply): UplinkMsg => ({ tag: "accept_global", reply }),
+        () => {},
+      );
+    },
+  },
 } satisfies Record<string, Act>;
 
 export type Verb = keyof typeof VERBS;
@@ -358,6 +381,7 @@ function stop(world: World, envoy: Envoy, how: string): void {
   if (how === "close" || how === "kill" || how === "vanish") return envoy.stop(how);
   const { key, server } = envoy.options;
   const { instance } = envoy;
+  envoy.draining = true;
   const zone = world.zone(server.name);
   const end = () => {
     if (envoy.instance === instance) envoy.stop("close");

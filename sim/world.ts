@@ -13,6 +13,7 @@ import { resolveConfig } from "../cli/config.ts";
 import type { ControlPlaneConfig, Mode } from "../cli/settings.ts";
 import type { ProxyKey } from "../core/proxy.ts";
 import type { JsonObject } from "../core/resource.ts";
+import type { KdsResponse } from "../kds/wire.ts";
 import type { CommitResult, Op } from "../store/store.ts";
 import type { Dialect } from "../xds/stream.ts";
 import type { Response } from "./ads_messages.ts";
@@ -24,6 +25,7 @@ import { Envoy } from "./envoy.ts";
 import { Journal } from "./journal.ts";
 import { Network, type Site } from "./network.ts";
 import { Luck } from "./unlucky.ts";
+import { type Turns, watched } from "./watch.ts";
 
 export const GLOBAL = "global";
 export const ZONE_NAMES = ["east", "west", "north", "south", "middle", "far"];
@@ -57,6 +59,12 @@ export class Violation extends Error {
   }
 }
 
+export interface Figure {
+  readonly what: string;
+  readonly ms: number;
+  readonly withinMs: number;
+}
+
 export interface WorldOptions {
   readonly seed: number;
   readonly zones: number;
@@ -86,10 +94,20 @@ export class World {
   /** Of stores, put aside. */
   readonly copies = new Map<string, Copy>();
   readonly counts = new Map<string, number>();
+  /** What every actor was told. */
+  readonly turns: Turns = new Map();
   readonly warnings = new Map<string, number>();
   readonly dice: { readonly process: Dice; readonly proxies: Dice };
   readonly pace: Pace;
   violation: Violation | null = null;
+  /** What scenarios measured. */
+  readonly figures: Figure[] = [];
+  /** Since the last mark: keys that were deleted, by process. */
+  readonly deleted = new Map<string, string[]>();
+  /** Since the last mark: responses by receiver and type. */
+  readonly responses = new Map<string, number>();
+  /** Commits at the last mark, by process. */
+  readonly marks = new Map<string, number>();
   /** Addresses of Dataplanes that came through the API. */
   readonly writtenByHand = new Set<string>();
   readonly #checks: readonly Check[];
@@ -319,6 +337,7 @@ export class World {
         committed: (commit) => {
           this.journal.number(commit.revision);
           this.note(name, () => `commits ${commit.revision}: ${keysOf(commit)}`);
+          this.#noteDeletions(name, commit);
           this.#each((check) => check.committed?.(plane, commit));
         },
       },
@@ -333,7 +352,11 @@ export class World {
       disk,
       pace: this.pace,
       seed,
-      around: (tree, where) => around(tree, where, this),
+      around: (tree, where) =>
+        watched(around(tree, where, this), this.turns, (path, msg) => {
+          if (msg.tag === "response_received") this.#noteResponse(where, msg as never);
+          this.#each((check) => check.turned?.(where, path, msg));
+        }),
       reports: {
         logged: (where, level, message, fields) => this.#logged(where, level, message, fields),
         gaveUp: (where, reason) => this.violate("alive", `${where.name} gave up: ${reason}`),
@@ -341,6 +364,21 @@ export class World {
       },
     });
     return plane;
+  }
+
+  #noteDeletions(name: string, { changes }: CommitResult & { readonly ok: true }): void {
+    for (const { key, resource } of changes) {
+      if (resource || key.type.endsWith("Insight")) continue;
+      const text = `${key.type} ${key.mesh && `${key.mesh}/`}${key.name}`;
+      const gone = this.deleted.get(name);
+      if (gone) gone.push(text);
+      else this.deleted.set(name, [text]);
+    }
+  }
+
+  #noteResponse({ name }: ControlPlane, { response }: { readonly response: KdsResponse }): void {
+    const key = `${name} ${response.typeUrl}`;
+    this.responses.set(key, (this.responses.get(key) ?? 0) + 1);
   }
 
   #config(mode: Mode, zone: string): ControlPlaneConfig {

@@ -30,7 +30,7 @@ export function announce(
   const listens = stored !== undefined && (stored.labels[INSTANCE_LABEL] ?? "") === instance &&
     (instance !== "" || returning) &&
     inboundsOf(stored.spec).every((one) => isReady(one) || one.serviceProbe !== undefined) &&
-    sameJson(inboundsOf(stored.spec).map(placeOf), inboundsOf(draft.spec).map(placeOf));
+    samePlaces(stored.spec, draft.spec);
   if (listens) return { now: asStored(labelled, inboundsOf(stored.spec)), later: null };
   const silent = notReady(labelled);
   return { now: silent, later: silent === labelled ? null : labelled };
@@ -60,6 +60,11 @@ export function notReady<Known extends Draft>(draft: Known): Known {
 
 export function samePlace(a: Inbound, b: Inbound): boolean {
   return sameJson(placeOf(a), placeOf(b));
+}
+
+/** Whether who listens as the one spec says does so as the other says. */
+export function samePlaces(a: unknown, b: unknown): boolean {
+  return sameJson(inboundsOf(a).map(placeOf), inboundsOf(b).map(placeOf));
 }
 
 export function inboundsOf(spec: unknown): readonly Inbound[] {

@@ -23,6 +23,7 @@ import {
   onRequest,
   onSnapshot,
   openStream,
+  rejectionsOf,
   type StepResult,
   type StreamState,
 } from "../../xds/stream.ts";
@@ -47,7 +48,7 @@ import {
   type Turn,
 } from "../runtime/actor.ts";
 import { versionOf } from "./version.ts";
-import { announce, type Announcement, notReady } from "./announcement.ts";
+import { announce, type Announcement, notReady, samePlaces } from "./announcement.ts";
 import { withHealth } from "./health.ts";
 import { claim, type Ownership, recall, remember, unowned } from "./fencing.ts";
 import {
@@ -415,10 +416,8 @@ function stepped(state: State, step: StepResult, at: Context): Turn<State> {
     }
   }
   if (step.events.length > 0) effects.push(tellInsight(next, false));
-  const listeners = step.events.findLast(({ typeUrl }) => typeUrl === TYPES.listener);
-  if (listeners) {
-    const listens = listeners.event === "acked";
-    next = { ...next, stream: { ...stream, ads: step.state, listens } };
+  if (step.events.some(({ event, typeUrl }) => event === "acked" && typeUrl === TYPES.listener)) {
+    next = { ...next, stream: { ...stream, ads: step.state, listens: true } };
   }
   if (next.owed && isSettled(step.state)) {
     next = { ...next, owed: false };
@@ -439,7 +438,13 @@ function issued(state: State, identity: IdentityMaterial): State {
 function announceIfListening(state: State, at: Context): Turn<State> {
   const { announcement, stream, remarks } = state;
   if (!announcement || announcement.underWay || remarks.waiting !== null) return [state, []];
-  if (!stream?.listens || !isSettled(stream.ads) || !seesRegistration(state)) return [state, []];
+  if (!stream?.listens || !isSettled(stream.ads)) return [state, []];
+  // What it ACKs at first may be made from what an earlier run registered with: other ports.
+  const own = ownResource(state);
+  if (!own || !samePlaces(own.spec, announcement.draft.spec)) return [state, []];
+  if (rejectionsOf(stream.ads).some(({ typeUrl }) => typeUrl === TYPES.listener)) {
+    return [state, []];
+  }
   const { draft } = announcement;
   const healthy = withHealth(draft, { health: state.health, declared: draft });
   return [{ ...state, announcement: { draft, underWay: true } }, [
@@ -485,11 +490,6 @@ function registered(state: State, result: WriteResult, at: Context): Turn<State>
     count("ursa_xds_streams_refused_total", { reason: "registration" }),
     ...effects,
   ]];
-}
-
-/** What it ACKs before that may be made from what an earlier run registered with: other ports. */
-function seesRegistration({ registeredAt, args: { key }, views }: State): boolean {
-  return registeredAt !== null && (views.get(key.mesh)?.revision ?? 0) >= registeredAt;
 }
 
 /** News of what is stored: a registration that somebody removed has to be made again. */

@@ -436,3 +436,21 @@ Deno.test("a new run with another port is nobody's endpoint before it listens th
   assert.deepEqual(webSeenBy(calling), ["10.0.0.1:8081"]);
   at.check();
 });
+
+Deno.test("a proxy that rejected its inbound is nobody's endpoint, whatever it takes after that", () => {
+  const at = world();
+  const calling = client(at);
+  const envoy = web(at, {
+    metadata: { features: ["feature-bind-outbounds"] },
+    judge: ({ typeUrl, resources }) =>
+      typeUrl === TYPES.listener && resources.some(({ name }) => name.startsWith("inbound:"))
+        ? "no such port here"
+        : null,
+  });
+  envoy.connect();
+  at.settle();
+  // Brings a listener of its own, which goes without the inbound that was rejected.
+  at.put(draftOf(sidecar({ name: "late" }, { address: "10.0.0.9" })));
+  at.settle();
+  assert.deepEqual(webSeenBy(calling), []);
+});

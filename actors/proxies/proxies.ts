@@ -93,7 +93,8 @@ interface Member {
 
 interface Parked extends Member {
   readonly reason: string;
-  readonly untilMs: number;
+  /** It may begin anew; a clock that was set back or forward does not change when. */
+  over: boolean;
 }
 
 const INVALID_ARGUMENT = 3;
@@ -148,7 +149,7 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
         const path = state.streams.get(msg.stream)?.path ?? "";
         state.streams.delete(msg.stream);
         if (state.newest.get(path) === msg.stream) state.newest.delete(path);
-        return [state, [...effects, ...reviveAbsent(state, path, at)]];
+        return [state, [...effects, ...reviveAbsent(state, path)]];
       }
       case "health_opened":
         return healthOpened(state, msg, at);
@@ -207,9 +208,9 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
       case "child_restarted":
         return [state, endStreams(state, msg.path, "the proxy's actor restarted")];
       case "child_parked":
-        return [state, parked(state, msg, at)];
+        return [state, parked(state, msg)];
       case "parked_due":
-        return [state, reviveAbsent(state, msg.path, at)];
+        return parkedDue(state, msg.path);
     }
   },
 
@@ -300,7 +301,7 @@ function admit(
   const vouched = vouchFor(state, { proxy: key, credential: msg.credential, claimed }, at);
   if (!vouched.ok) return refused(vouched);
   const crashed = state.parked.get(path);
-  if (crashed && at.nowMs < crashed.untilMs) {
+  if (crashed && !crashed.over) {
     const message = `its part of the control plane crashed too often: ${crashed.reason}`;
     return refused({ code: UNAVAILABLE, message });
   }
@@ -321,14 +322,13 @@ function spawn(state: State, { key, registered }: Member): readonly Effect[] {
 function parked(
   { proxies, parked, meshes }: State,
   { path, reason }: ProxiesMsg & { readonly tag: "child_parked" },
-  at: Context,
 ): readonly Effect[] {
   const member = proxies.get(path);
   if (!member) return [];
   const { key } = member;
   const why = reason.split("\n")[0]!;
   proxies.delete(path);
-  parked.set(path, { ...member, reason: why, untilMs: at.nowMs + PARKED_MS });
+  parked.set(path, { ...member, reason: why, over: false });
   const watched = key.type === "ingress" ? [...meshes] : [key.mesh];
   return [
     log("error", "proxy parked; it keeps its last good configuration", { proxy: path, reason }),
@@ -340,10 +340,16 @@ function parked(
   ];
 }
 
-/** Without a stream it is there only to leave, if it does not come back. */
-function reviveAbsent(state: State, path: Path, at: Context): readonly Effect[] {
+function parkedDue(state: State, path: Path): Turn<State> {
   const member = state.parked.get(path);
-  if (!member || at.nowMs < member.untilMs) return [];
+  if (member) member.over = true;
+  return [state, reviveAbsent(state, path)];
+}
+
+/** Without a stream it is there only to leave, if it does not come back. */
+function reviveAbsent(state: State, path: Path): readonly Effect[] {
+  const member = state.parked.get(path);
+  if (!member?.over) return [];
   return state.newest.has(path) ? [] : spawn(state, member);
 }
 

@@ -36,6 +36,8 @@ export interface KernelOptions {
   readonly ports: Readonly<Record<string, Port>>;
   /** Milliseconds; wall time in production, virtual time in the simulator. */
   readonly now: () => number;
+  /** Milliseconds that only go forward: delays must not wait for a clock that was set back. Default: now. */
+  readonly elapsed?: () => number;
   readonly log: (level: LogLevel, message: string, fields: JsonObject) => void;
   readonly count: (metric: string, by: number, labels: Readonly<Record<string, string>>) => void;
   /** Called when something can be run: a message waits, or a timer was set. */
@@ -115,7 +117,7 @@ export class Kernel {
     return true;
   }
 
-  /** When to call `step` again if it returned false; undefined when no timer is set. */
+  /** When to call `step` again if it returned false, as `elapsed` counts; undefined when no timer is set. */
   get nextTimerAtMs(): number | undefined {
     return this.#timers.nextAtMs;
   }
@@ -142,8 +144,12 @@ export class Kernel {
     return this.#trace.last(count, path);
   }
 
+  #elapsed(): number {
+    return (this.#options.elapsed ?? this.#options.now)();
+  }
+
   #fireTimers(): void {
-    const nowMs = this.#options.now();
+    const nowMs = this.#elapsed();
     for (let due = this.#timers.takeDue(nowMs); due; due = this.#timers.takeDue(nowMs)) {
       this.#deliver(due.path, due.msg, due.path);
     }
@@ -211,10 +217,10 @@ export class Kernel {
       effects: effects.map(nameOf),
       micros: (this.#options.stopwatch?.() ?? 0) - started,
     });
-    for (const effect of effects) this.#perform(cell, effect, at.nowMs);
+    for (const effect of effects) this.#perform(cell, effect);
   }
 
-  #perform(cell: Cell, effect: Effect, nowMs: number): void {
+  #perform(cell: Cell, effect: Effect): void {
     switch (effect.do) {
       case "send":
         this.#deliver(effect.to, effect.msg, cell.path);
@@ -223,7 +229,12 @@ export class Kernel {
         this.#reply(effect.to, effect.value, cell.path);
         return;
       case "timer":
-        this.#timers.set(cell.path, effect.name, effect.msg, nowMs + effect.afterMs);
+        this.#timers.set(
+          cell.path,
+          effect.name,
+          effect.msg,
+          this.#elapsed() + effect.afterMs,
+        );
         this.#options.wake();
         return;
       case "cancel":
@@ -312,7 +323,7 @@ export class Kernel {
 
   /** Whoever is parked may begin anew when asked for after as long as would have made it a restart. */
   #mayRevive({ parked, crashesAtMs, intensity }: Cell): boolean {
-    return parked && (crashesAtMs.at(-1) ?? 0) + intensity.withinMs <= this.#options.now();
+    return parked && (crashesAtMs.at(-1) ?? 0) + intensity.withinMs <= this.#elapsed();
   }
 
   #stop(path: Path): void {
@@ -321,7 +332,7 @@ export class Kernel {
   }
 
   #crash(cell: Cell, msg: Message, error: unknown): void {
-    const nowMs = this.#options.now();
+    const nowMs = this.#elapsed();
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#options.log("error", "actor crashed", {
       actor: cell.path,

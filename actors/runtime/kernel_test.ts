@@ -28,6 +28,8 @@ interface World {
   readonly fatal: string[];
   readonly logged: string[];
   nowMs: number;
+  /** How far the clock was set back or forward. */
+  setMs: number;
   run(): void;
 }
 
@@ -38,6 +40,7 @@ function world(tree: (seen: string[]) => Tree, ports: Record<string, Port> = {})
     fatal: [],
     logged: [],
     nowMs: 0,
+    setMs: 0,
     run() {
       for (let turns = 0; this.kernel.step(); turns++) assert(turns < 10_000, "it never rests");
     },
@@ -45,7 +48,8 @@ function world(tree: (seen: string[]) => Tree, ports: Record<string, Port> = {})
       seed: 1,
       tree: tree(seen),
       ports,
-      now: () => at.nowMs,
+      now: () => at.nowMs + at.setMs,
+      elapsed: () => at.nowMs,
       log: (_level, message) => at.logged.push(message),
       count: () => {},
       wake: () => {},
@@ -202,6 +206,25 @@ Deno.test("a timer fires when due, the newest of a name alone, and none of a for
   at.run();
   assert.equal(at.seen.at(-1), "a init ");
   assert.equal(at.kernel.nextTimerAtMs, undefined);
+});
+
+Deno.test("a delay is as long as it is, whatever happens to the clock", () => {
+  const at = world((seen) => [one("a", recorder(seen), "")]);
+  for (const setMs of [-600_000, 600_000]) {
+    const from = at.nowMs;
+    const set: Note = { tag: "set", effects: [timer("t", 100, { tag: "t_due" }) as never] };
+    at.kernel.send("a", set);
+    at.run();
+    at.setMs = setMs;
+    at.seen.splice(0);
+    assert.equal(at.kernel.nextTimerAtMs, from + 100);
+    at.nowMs = from + 99;
+    at.run();
+    assert.deepEqual(at.seen, []);
+    at.nowMs = from + 100;
+    at.run();
+    assert.deepEqual(at.seen, ["a t_due"]);
+  }
 });
 
 Deno.test("an edge's answer reaches the incarnation that asked, and no later one", () => {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { RECEIPTS } from "../../actors/receipts/messages.ts";
 import { receiptOf, type ReceiptsState } from "../../actors/receipts/receipts.ts";
+import { type Inbound, isReady } from "../../core/dataplane.ts";
 import type { JsonObject, Resource } from "../../core/resource.ts";
 import type { ConfigSpec } from "../../core/mesh.ts";
 import type { ZoneIngressSpec } from "../../core/zone.ts";
@@ -21,6 +22,7 @@ export function zonesTellTheTruth(world: World): Check {
         checkIngresses(zone);
         checkInsights(world, zone);
         checkStreams(world, zone);
+        checkOffered(world, zone);
         checkIdentities(world, zone);
         checkNames(zone);
       }
@@ -87,6 +89,20 @@ function checkStreams(world: World, zone: ControlPlane): void {
   const connected = world.envoysOf(zone.name).filter(({ end }) => end);
   const { streams } = zone.ads!;
   assert.equal(streams, connected.length, `streams of proxies open in ${zone.name}`);
+}
+
+/** Who listens takes traffic, unless it drains. */
+function checkOffered(world: World, zone: ControlPlane): void {
+  for (const envoy of world.envoysOf(zone.name)) {
+    const { key } = envoy.options;
+    if (!envoy.end || !envoy.resource || envoy.draining || key.type !== "dataplane") continue;
+    const stored = zone.disk.image.get({ type: "Dataplane", mesh: key.mesh, name: key.name });
+    const { inbound = [] } = (stored?.spec["networking"] ?? {}) as {
+      readonly inbound?: readonly Inbound[];
+    };
+    const silent = inbound.filter((one) => !isReady(one)).map(({ port }) => port);
+    assert.deepEqual(silent, [], `ports of ${envoy.text} in ${zone.name} that nobody may use`);
+  }
 }
 
 /** Of its own mesh, in time, trusting every root of the mesh and no other. */

@@ -18,7 +18,7 @@ export interface System {
   stop(): void;
 }
 
-type Given = Omit<KernelOptions, "now" | "wake" | "replied" | "stopwatch">;
+type Given = Omit<KernelOptions, "now" | "elapsed" | "wake" | "replied" | "stopwatch">;
 
 export function startSystem(options: Given): System {
   const pending = new Map<string, (value: unknown) => void>();
@@ -30,6 +30,7 @@ export function startSystem(options: Given): System {
   const kernel = new Kernel({
     ...options,
     now: () => Date.now(),
+    elapsed: () => performance.now(),
     stopwatch: () => performance.now() * 1000,
     wake,
     replied: (ref, value) => pending.get(ref)?.(value),
@@ -57,7 +58,7 @@ export function startSystem(options: Given): System {
     clearTimeout(sleeper);
     const atMs = kernel.nextTimerAtMs;
     if (atMs === undefined || stopped) return;
-    const afterMs = Math.min(Math.max(atMs - Date.now(), 0), LONGEST_TIMER_MS);
+    const afterMs = Math.min(Math.max(atMs - performance.now(), 0), LONGEST_TIMER_MS);
     sleeper = setTimeout(wake, afterMs);
   }
 
