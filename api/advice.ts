@@ -1,9 +1,9 @@
 // Warnings: what is legal, and yet probably not what was meant.
 
 import { enabledBackend, type MeshSpec } from "../core/mesh.ts";
-import type { JsonObject, Resource, ResourceDescriptor } from "../core/resource.ts";
+import type { Draft, Resource, ResourceDescriptor } from "../core/resource.ts";
 import type { ZoneIngressSpec } from "../core/zone.ts";
-import type { ControlPlane, ResourceView } from "./ports.ts";
+import type { ApiView, ControlPlane, ResourceView } from "./ports.ts";
 
 /** kuma@v2.13.10: a mesh name that is no DNS label cannot be part of a host name. */
 const DNS_LABEL = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
@@ -12,17 +12,23 @@ export function withoutEffect({ name }: ResourceDescriptor): string {
   return `${name} has no effect yet: it is kept and passed on, but no proxy behaves differently`;
 }
 
+/** `begins`: what the mesh begins with, when it is new. */
 export function meshWarnings(
-  name: string,
-  spec: JsonObject,
-  { resources, control }: { readonly resources: ResourceView; readonly control: ControlPlane },
+  { name, spec }: Draft,
+  begins: readonly Draft[],
+  { kinds, resources, control }: Pick<ApiView, "kinds" | "resources" | "control">,
 ): readonly string[] {
-  const warnings: string[] = [];
+  const warnings = [...kinds.all()]
+    .filter((kind) => kind.withoutEffect && begins.some(({ type }) => type === kind.name))
+    .map(withoutEffect);
   if (!DNS_LABEL.test(name)) {
     warnings.push(`mesh name "${name}" is not a DNS label: host names with it will not resolve`);
   }
   if (enabledBackend(spec as MeshSpec)) {
-    if (resources.list("TrafficPermission", name).length === 0) warnings.push(nothingAllowed(name));
+    const permissions = [...resources.list("TrafficPermission", name), ...begins];
+    if (permissions.every(({ type }) => type !== "TrafficPermission")) {
+      warnings.push(nothingAllowed(name));
+    }
   } else if (hasOtherZones(resources, control)) {
     warnings.push(
       `mesh "${name}" has no mutual TLS, so endpoints in other zones are not offered: zone ` +

@@ -169,17 +169,13 @@ function putItem(kind: ResourceDescriptor, key: ResourceKey, { request, view }: 
   if (fixed.length > 0) return answer(invalid("Could not update a resource", fixed));
   const stale = checkMatch(request, existing);
   if (stale) return answer(stale);
+  const begins = !existing && kind.name === "Mesh" ? initialPoliciesOf(draft, control.newMesh) : [];
   const warnings = [
     ...notes.map(renderViolation),
     ...(kind.withoutEffect ? [withoutEffect(kind)] : []),
-    ...(kind.name === "Mesh" ? meshWarnings(key.name, draft.spec, view) : []),
+    ...(kind.name === "Mesh" ? meshWarnings(draft, begins, view) : []),
   ];
-  return storeDraft(draft, {
-    existing,
-    begins: !existing && kind.name === "Mesh" ? initialPoliciesOf(draft, control.newMesh) : [],
-    warnings,
-    dryRun: isDryRun(request),
-  });
+  return storeDraft(draft, { existing, begins, warnings, dryRun: isDryRun(request) });
 }
 
 function storeDraft(

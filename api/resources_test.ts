@@ -445,6 +445,7 @@ Deno.test("a new mesh begins with the policies that were asked for, a changed on
     );
   const { json } = await plane.call("PUT", "/meshes/shop?dry-run", { body });
   assert.equal(json.also.length, 3);
+  assert.match(json.warnings.join(), /MeshCircuitBreaker has no effect yet.*MeshTimeout/);
   assert.deepEqual(names(), []);
   assert.equal((await plane.call("PUT", "/meshes/shop", { body })).status, 201);
   const expected = [

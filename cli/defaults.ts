@@ -31,9 +31,20 @@ export async function ensureDefaults(
     throw new UnavailableError(`The defaults were not written: ${result.reason}`, 0);
   };
   const first = [...firstResources(parts), ...missingGenerators(parts)];
+  tellWithoutEffect(first, parts);
   await make([...first.map(created), ...ownZone(parts)]);
   const meshes = parts.store.list("Mesh").map(({ name }) => name);
   await make((await missingTokenSecrets({ ...parts, meshes })).map(created));
+}
+
+function tellWithoutEffect(made: readonly Draft[], { kinds, log }: Parts): void {
+  const types = new Set(
+    made.map(({ type }) => type).filter((it) => kinds.byName(it)?.withoutEffect),
+  );
+  if (types.size === 0) return;
+  log("warn", "made as --initial-policies asks, but no proxy acts on these kinds yet", {
+    kinds: [...types].join(" "),
+  });
 }
 
 export function newMeshOf(config: ControlPlaneConfig): InitialPolicies {
