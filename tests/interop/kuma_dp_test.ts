@@ -69,6 +69,11 @@ interop(
     const dump = await inspect("config-dump");
     assert.match(dump, /"inbound:127\./);
     assert.doesNotMatch(dump, /PRIVATE KEY/);
+    const told = await kumactl.ok([
+      ...["inspect", "dataplane", "web-1", "--type=config", "--shadow", "--include=diff"],
+    ]);
+    assert.match(told, /"inbound:127\./);
+    assert.doesNotMatch(told, /PRIVATE KEY/);
   },
 );
 
