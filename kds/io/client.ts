@@ -88,6 +88,8 @@ const REFUSALS: ReadonlySet<status> = new Set([
   status.INVALID_ARGUMENT,
   status.UNKNOWN,
 ]);
+/** The library's number for it. */
+const GZIP = 2;
 /** sun_path is 108 bytes on Linux, 104 elsewhere. */
 const SOCKET_PATH_BYTES_MAX = 100;
 
@@ -335,6 +337,8 @@ class Link {
       "grpc.primary_user_agent": `kds/${this.#options.version}`,
       "grpc.use_local_subchannel_pool": 1,
       "grpc.enable_retries": 0,
+      // gzip, as Kuma's zones; its global answers in kind.
+      "grpc.default_compression_algorithm": GZIP,
     });
   }
 
