@@ -205,6 +205,29 @@ export const RESOURCES: readonly JsonObject[] = [
     },
   },
   {
+    type: "MeshTrafficPermission",
+    mesh: MESH,
+    name: "versions",
+    spec: {
+      targetRef: { kind: "MeshService", name: "db" },
+      from: [
+        {
+          targetRef: { kind: "MeshSubset", tags: { version: "v1" } },
+          default: { action: "Allow" },
+        },
+        {
+          targetRef: { kind: "MeshSubset", tags: { version: "v2", "kuma.io/zone": "z" } },
+          default: { action: "AllowWithShadowDeny" },
+        },
+        { targetRef: { kind: "MeshSubset", tags: service("web") }, default: { action: "Deny" } },
+        {
+          targetRef: { kind: "MeshServiceSubset", name: "api", tags: { version: "v2" } },
+          default: { action: "Allow" },
+        },
+      ],
+    },
+  },
+  {
     type: "MeshMetric",
     mesh: MESH,
     name: "all",

@@ -83,12 +83,20 @@ export function buildRules(
   const keys = new Set(subsets.flat().map(({ key }) => key));
   const sets = !negations && keys.size <= 1
     ? distinct(subsets).sort((a, b) => b.length - a.length)
-    : cliques(subsets).map((group) => ({ group, text: group.join(":") }))
-      .sort((a, b) => compareText(b.text, a.text))
-      .flatMap(({ group }) => partition(sorted(group.flatMap((index) => subsets[index] ?? []))))
-      .sort((a, b) => positives(b) - positives(a));
-  if (sets.length > SUBSETS_MAX) throw new RangeError(`more than ${SUBSETS_MAX} sets of tags`);
+    : told(subsets).sort((a, b) => positives(b) - positives(a));
   return sets.flatMap((subset) => ruleFor(subset, items));
+}
+
+/** What can be told apart by these sets: by each group of those that meet, on its own. */
+function told(subsets: readonly Subset[]): Subset[] {
+  const groups = cliques(subsets).map((group) => ({ group, text: group.join(":") }))
+    .sort((a, b) => compareText(b.text, a.text));
+  const sets: Subset[] = [];
+  for (const { group } of groups) {
+    sets.push(...partition(sorted(group.flatMap((index) => subsets[index] ?? []))));
+    if (sets.length > SUBSETS_MAX) throw new RangeError(`more than ${SUBSETS_MAX} sets of tags`);
+  }
+  return sets;
 }
 
 const BY_TAGS: ReadonlySet<string> = new Set([
