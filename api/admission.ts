@@ -92,7 +92,7 @@ export function specOf(
 ): { readonly spec: JsonObject; readonly others: readonly string[] } {
   const rest = Object.entries(body).filter(([name]) => !META.has(name));
   if (message !== undefined) return { spec: Object.fromEntries(rest), others: [] };
-  const { spec = {} } = body;
+  const { spec } = body;
   return {
     // What is no object is refused by the validation.
     spec: spec as JsonObject,

@@ -494,7 +494,8 @@ Deno.test("a zone under a global takes modern policies that say they are the zon
   const plane = testPlane({ mode: "remote", federated: true, zone: "east" });
   await plane.put({ type: "Mesh", name: "default", spec: {} });
   const path = "/meshes/default/meshtimeouts/slow";
-  const body = { type: "MeshTimeout", mesh: "default", name: "slow", spec: {} };
+  const spec = { rules: [{ default: { idleTimeout: "1h" } }] };
+  const body = { type: "MeshTimeout", mesh: "default", name: "slow", spec };
   const refused = await plane.call("PUT", path, { body });
   assert.equal(refused.status, 400);
   assert.equal(refused.json.invalid_parameters[0].field, 'labels["kuma.io/origin"]');

@@ -70,6 +70,8 @@ export function show(value: unknown): string {
 
 export interface Shape {
   readonly required?: readonly string[];
+  /** JSON that was never protobuf has one spelling of each name. */
+  readonly exact?: true;
   /** Looks at the whole, after its fields; only at an object. */
   readonly also?: (fields: Fields, path: string, report: Report) => void;
 }
@@ -80,17 +82,17 @@ export interface Shape {
  */
 export function object(
   checks: Readonly<Record<string, Check>>,
-  { required = [], also }: Shape = {},
+  { required = [], exact, also }: Shape = {},
 ): Check {
   const known = new Map(Object.entries(checks));
   return (value, path, report) => {
     if (!isObject(value)) return report(path, `must be an object, is ${show(value)}`);
     const fields: Record<string, unknown> = {};
     for (const [written, inner] of Object.entries(value)) {
-      const name = camelCase(written);
+      const name = exact ? written : camelCase(written);
       const check = known.get(name);
       if (!check) report.note(join(path, written), unknownField(written, known.keys()));
-      else if (!isAbsent(inner)) {
+      else if (exact ? inner !== undefined : !isAbsent(inner)) {
         fields[name] = inner;
         check(inner, join(path, written), report);
       }

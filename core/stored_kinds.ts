@@ -2,11 +2,15 @@
 // One that gets an effect moves: a policy into its folder, another to kinds.ts.
 
 import type { PolicyFacts, ResourceDescriptor } from "./resource.ts";
-import { type Check, checkedBy, isObject, show } from "./shape.ts";
+import { type Check, checkedBy } from "./shape.ts";
 import * as connection from "./stored/connection_policies.ts";
 import { externalService, zoneEgress } from "./stored/egress.ts";
 import { meshGateway, meshGatewayRoute } from "./stored/gateways.ts";
+import * as resources from "./stored/modern_resources.ts";
+import * as other from "./stored/other_policies.ts";
 import { proxyTemplate } from "./stored/proxy_template.ts";
+import { meshHttpRoute, meshTcpRoute } from "./stored/route_policies.ts";
+import * as traffic from "./stored/traffic_policies.ts";
 
 /** In a mesh, and without effect. */
 function stored(
@@ -15,10 +19,6 @@ function stored(
 ): ResourceDescriptor {
   return { scope: "Mesh", withoutEffect: true, ...checkedBy(check), ...row };
 }
-
-const anyObject: Check = (value, path, report) => {
-  if (!isObject(value)) report(path, `must be an object, is ${show(value)}`);
-};
 
 /** Selects by tags, and is a message of its own name. */
 function classicPolicy(
@@ -41,17 +41,19 @@ function classicPolicy(
 /** JSON on every wire. kumactl's words are the type and the path. */
 function modern(
   name: string,
+  check: Check,
   row: Pick<ResourceDescriptor, "plural" | "kds"> & Partial<ResourceDescriptor>,
 ): ResourceDescriptor {
-  return stored({ name, args: [name.toLowerCase(), row.plural], ...row }, anyObject);
+  return stored({ name, args: [name.toLowerCase(), row.plural], ...row }, check);
 }
 
 function modernPolicy(
   name: string,
+  check: Check,
   words: { readonly plural: string; readonly shortName: string },
   facts: Omit<PolicyFacts, "targetRef"> = {},
 ): ResourceDescriptor {
-  return modern(name, { kds: "policy", policy: { targetRef: true, ...facts }, ...words });
+  return modern(name, check, { kds: "policy", policy: { targetRef: true, ...facts }, ...words });
 }
 
 const FROM_AS_RULES = { from: true, rules: true, fromAsRules: true } as const;
@@ -130,77 +132,113 @@ export const STORED_KINDS: readonly ResourceDescriptor[] = [
 
   modernPolicy(
     "MeshAccessLog",
+    other.meshAccessLog,
     { plural: "meshaccesslogs", shortName: "mal" },
     { to: true, ...FROM_AS_RULES },
   ),
   modernPolicy(
     "MeshCircuitBreaker",
+    traffic.meshCircuitBreaker,
     { plural: "meshcircuitbreakers", shortName: "mcb" },
     { to: true, ...FROM_AS_RULES },
   ),
   modernPolicy(
     "MeshFaultInjection",
+    traffic.meshFaultInjection,
     { plural: "meshfaultinjections", shortName: "mfi" },
     { to: true, from: true, rules: true },
   ),
-  modernPolicy("MeshHealthCheck", { plural: "meshhealthchecks", shortName: "mhc" }, { to: true }),
-  modernPolicy("MeshHTTPRoute", { plural: "meshhttproutes", shortName: "mhttpr" }, { to: true }),
+  modernPolicy("MeshHealthCheck", traffic.meshHealthCheck, {
+    plural: "meshhealthchecks",
+    shortName: "mhc",
+  }, { to: true }),
+  modernPolicy("MeshHTTPRoute", meshHttpRoute, { plural: "meshhttproutes", shortName: "mhttpr" }, {
+    to: true,
+  }),
   modernPolicy(
     "MeshLoadBalancingStrategy",
+    traffic.meshLoadBalancingStrategy,
     { plural: "meshloadbalancingstrategies", shortName: "mlbs" },
     { to: true },
   ),
-  modernPolicy("MeshMetric", { plural: "meshmetrics", shortName: "mm" }),
-  modernPolicy("MeshPassthrough", { plural: "meshpassthroughs", shortName: "mp" }),
-  modernPolicy("MeshProxyPatch", { plural: "meshproxypatches", shortName: "mpp" }),
+  modernPolicy("MeshMetric", other.meshMetric, { plural: "meshmetrics", shortName: "mm" }),
+  modernPolicy("MeshPassthrough", other.meshPassthrough, {
+    plural: "meshpassthroughs",
+    shortName: "mp",
+  }),
+  modernPolicy("MeshProxyPatch", other.meshProxyPatch, {
+    plural: "meshproxypatches",
+    shortName: "mpp",
+  }),
   modernPolicy(
     "MeshRateLimit",
+    traffic.meshRateLimit,
     { plural: "meshratelimits", shortName: "mrl" },
     { to: true, ...FROM_AS_RULES },
   ),
-  modernPolicy("MeshRetry", { plural: "meshretries", shortName: "mr" }, { to: true }),
-  modernPolicy("MeshTCPRoute", { plural: "meshtcproutes", shortName: "mtcpr" }, { to: true }),
+  modernPolicy("MeshRetry", traffic.meshRetry, { plural: "meshretries", shortName: "mr" }, {
+    to: true,
+  }),
+  modernPolicy("MeshTCPRoute", meshTcpRoute, { plural: "meshtcproutes", shortName: "mtcpr" }, {
+    to: true,
+  }),
   modernPolicy(
     "MeshTimeout",
+    traffic.meshTimeout,
     { plural: "meshtimeouts", shortName: "mt" },
     { to: true, ...FROM_AS_RULES },
   ),
-  modernPolicy("MeshTLS", { plural: "meshtlses", shortName: "mtls" }, FROM_AS_RULES),
-  modernPolicy("MeshTrace", { plural: "meshtraces", shortName: "mtr" }),
+  modernPolicy("MeshTLS", other.meshTls, { plural: "meshtlses", shortName: "mtls" }, FROM_AS_RULES),
+  modernPolicy("MeshTrace", other.meshTrace, { plural: "meshtraces", shortName: "mtr" }),
   modernPolicy(
     "MeshTrafficPermission",
+    other.meshTrafficPermission,
     { plural: "meshtrafficpermissions", shortName: "mtp" },
     { from: true, rules: true },
   ),
 
-  modern("MeshService", {
+  modern("MeshService", resources.meshService, {
     plural: "meshservices",
     kds: "across",
     shortName: "msvc",
     hasStatus: true,
   }),
-  modern("MeshMultiZoneService", {
+  modern("MeshMultiZoneService", resources.meshMultiZoneService, {
     plural: "meshmultizoneservices",
     kds: "global",
     shortName: "mzsvc",
     hasStatus: true,
   }),
-  modern("MeshExternalService", {
+  modern("MeshExternalService", resources.meshExternalService, {
     plural: "meshexternalservices",
     kds: "both",
     shortName: "extsvc",
     hasStatus: true,
   }),
-  modern("MeshIdentity", {
+  modern("MeshIdentity", resources.meshIdentity, {
     plural: "meshidentities",
     kds: "both",
     shortName: "mid",
     hasStatus: true,
   }),
-  modern("MeshTrust", { plural: "meshtrusts", kds: "both", shortName: "mtrust", hasStatus: true }),
-  modern("Workload", { plural: "workloads", kds: "zone", shortName: "wl", hasStatus: true }),
+  modern("MeshTrust", resources.meshTrust, {
+    plural: "meshtrusts",
+    kds: "both",
+    shortName: "mtrust",
+    hasStatus: true,
+  }),
+  modern("Workload", resources.workload, {
+    plural: "workloads",
+    kds: "zone",
+    shortName: "wl",
+    hasStatus: true,
+  }),
   {
-    ...modern("HostnameGenerator", { plural: "hostnamegenerators", kds: "both", shortName: "hg" }),
+    ...modern("HostnameGenerator", resources.hostnameGenerator, {
+      plural: "hostnamegenerators",
+      kds: "both",
+      shortName: "hg",
+    }),
     scope: "Global",
   },
 ];

@@ -1,0 +1,175 @@
+// Modern resources that are no policies, in shape. kuma@v2.13.10:pkg/core/resources/apis (validators and
+// schemas).
+
+import { isIp } from "../address.ts";
+import {
+  bool,
+  type Check,
+  duration,
+  list,
+  map,
+  matching,
+  nonEmptyList,
+  nonEmptyText,
+  onlyOneSet,
+  show,
+  text,
+} from "../shape.ts";
+import { anything, oneOf, portNumber, record, tagged, whole } from "./json_shape.ts";
+import { tlsVersion } from "./other_policies.ts";
+
+const DNS_NAME = /^([a-zA-Z0-9_][a-zA-Z0-9_-]{0,62})(\.[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62})*\.?$/;
+const labels = map(text);
+
+/** A port by number, or by the name of an inbound. */
+const portOrName: Check = (value, path, report) => {
+  if (typeof value !== "string" && !Number.isInteger(value)) {
+    report(path, `must be a port or the name of one, is ${show(value)}`);
+  }
+};
+
+export const meshService: Check = record({
+  state: oneOf(["Available", "Unavailable"]),
+  selector: record({ dataplaneTags: labels, dataplaneRef: record({ name: text }) }),
+  ports: list(record({ name: text, port: whole(), targetPort: portOrName, appProtocol: text }, {
+    required: ["port"],
+  })),
+  identities: list(record({ type: oneOf(["ServiceTag", "SpiffeID"]), value: text }, {
+    required: ["type", "value"],
+  })),
+});
+
+const PROTOCOLS = ["tcp", "http", "http2", "grpc", "kafka"];
+
+const someLabel: Check = (value, path, report) => {
+  labels(value, path, report);
+  if (typeof value === "object" && value !== null && Object.keys(value).length === 0) {
+    report(path, "cannot be empty");
+  }
+};
+
+export const meshMultiZoneService: Check = record({
+  selector: record({
+    meshService: record({ matchLabels: someLabel }, { required: ["matchLabels"] }),
+  }, { required: ["meshService"] }),
+  ports: nonEmptyList(
+    record({ name: nonEmptyText, port: whole(), appProtocol: oneOf(PROTOCOLS) }, {
+      required: ["port"],
+    }),
+  ),
+}, { required: ["selector", "ports"] });
+
+const address: Check = (value, path, report) => {
+  if (typeof value !== "string" || !(isIp(value) || DNS_NAME.test(value))) {
+    report(path, `address has to be a valid IP or hostname, is ${show(value)}`);
+  }
+};
+
+const source = record({ inline: text, inlineString: text, secret: text });
+
+const verification = record({
+  mode: oneOf(["SkipSAN", "SkipCA", "Secured", "SkipAll"]),
+  serverName: matching(DNS_NAME, "a DNS name"),
+  subjectAltNames: list(record({ type: oneOf(["Exact", "Prefix"]), value: text }, {
+    required: ["value"],
+  })),
+  caCert: source,
+  clientCert: source,
+  clientKey: source,
+}, {
+  also({ clientCert, clientKey }, path, report) {
+    if (clientCert !== undefined && clientKey === undefined) {
+      report(`${path}.clientKey`, "must be defined when clientCert is defined");
+    }
+    if (clientCert === undefined && clientKey !== undefined) {
+      report(`${path}.clientCert`, "must be defined when clientKey is defined");
+    }
+  },
+});
+
+const extension = record({ type: nonEmptyText, config: anything }, { required: ["type"] });
+
+export const meshExternalService: Check = record({
+  match: record({
+    type: oneOf(["HostnameGenerator"]),
+    port: portNumber,
+    protocol: oneOf(["tcp", "grpc", "http", "http2"]),
+  }, { required: ["port"] }),
+  extension,
+  endpoints: list(record({ address, port: portNumber }, { required: ["address", "port"] })),
+  tls: record({ enabled: bool, version: tlsVersion, allowRenegotiation: bool, verification }),
+}, { required: ["match"] });
+
+const byLabels = record({ matchLabels: labels });
+
+export const hostnameGenerator: Check = record({
+  selector: record({
+    meshService: byLabels,
+    meshExternalService: byLabels,
+    meshMultiZoneService: byLabels,
+  }, { also: onlyOneSet(["meshService", "meshExternalService", "meshMultiZoneService"]) }),
+  template: nonEmptyText,
+  extension,
+}, { required: ["selector", "template"] });
+
+const secureSource = record({
+  type: oneOf(["File", "Secret", "EnvVar", "InsecureInline"]),
+  file: record({ path: text }, { required: ["path"] }),
+  secretRef: record({ kind: oneOf(["Secret"]), name: text }, { required: ["kind", "name"] }),
+  envVar: record({ name: text }, { required: ["name"] }),
+  insecureInline: record({ value: text }, { required: ["value"] }),
+}, {
+  required: ["type"],
+  also: tagged({
+    File: "file",
+    Secret: "secretRef",
+    EnvVar: "envVar",
+    InsecureInline: "insecureInline",
+  }),
+});
+
+const bundled = record({
+  meshTrustCreation: oneOf(["Enabled", "Disabled"]),
+  insecureAllowSelfSigned: bool,
+  autogenerate: record({ enabled: bool }),
+  ca: record({ certificate: secureSource, privateKey: secureSource }, {
+    required: ["certificate", "privateKey"],
+  }),
+  certificateParameters: record({ expiry: duration }),
+}, {
+  also({ autogenerate, ca }, path, report) {
+    const makes = (autogenerate as { enabled?: unknown } | undefined)?.enabled === true;
+    if (makes && ca !== undefined) {
+      report(`${path}.ca`, "shouldn't be defined once using autogenerated");
+    }
+    if (!makes && ca === undefined) report(`${path}.ca`, "must be defined");
+  },
+});
+
+export const meshIdentity: Check = record({
+  selector: record({ dataplane: byLabels }),
+  spiffeID: record({ trustDomain: text, path: text }),
+  provider: record({
+    type: oneOf(["Bundled", "Spire"]),
+    bundled,
+    spire: record({ agent: record({ timeout: duration }) }),
+  }, { required: ["type"], also: tagged({ Bundled: "bundled", Spire: "spire" }) }),
+});
+
+const pem: Check = (value, path, report) => {
+  const [, label = ""] = /-----BEGIN ([A-Z0-9 ]+)-----/.exec(String(value)) ?? [];
+  if (label === "" || label.endsWith("PRIVATE KEY")) {
+    report(path, "provided certificate has incorrect format");
+  }
+};
+
+export const meshTrust: Check = record({
+  trustDomain: matching(/^.{1,253}$/, "a trust domain of 253 characters at most"),
+  caBundles: nonEmptyList(record({
+    type: oneOf(["Pem"]),
+    pem: record({ value: pem }, { required: ["value"] }),
+  }, { required: ["type"], also: tagged({ Pem: "pem" }) })),
+  origin: record({ kri: text }),
+}, { required: ["trustDomain", "caBundles"] });
+
+export const workload: Check = record({});
