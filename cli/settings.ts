@@ -271,9 +271,9 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
   dpAuth: {
     argument: "HOW",
     group: "Admission",
-    help: "how proxies prove who they are: token or none",
+    help: "how proxies prove who they are: token, or none",
     modes: ZONES,
-    fallback: "none",
+    fallback: "token",
     parse: oneOf(["token", "none"]),
   },
   zoneAuth: {

@@ -9,10 +9,11 @@ export const PROJECT = fileURLToPath(new URL("../../", import.meta.url)).replace
 export async function withCluster(
   xds: "delta" | "sotw",
   run: (cluster: Cluster) => Promise<void>,
+  auth: "token" | "none" = "token",
 ): Promise<void> {
   const dir = `${PROJECT}/.ursa/e2e/${crypto.randomUUID().slice(0, 8)}`;
   const envoy = await findEnvoy({ cacheDir: `${PROJECT}/.ursa/cache/envoy`, log: console.log });
-  const cluster = new Cluster({ dir, project: PROJECT, envoy, xds });
+  const cluster = new Cluster({ dir, project: PROJECT, envoy, xds, auth });
   try {
     await run(cluster);
   } finally {
