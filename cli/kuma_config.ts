@@ -30,7 +30,9 @@ function apiServer(config: ControlPlaneConfig): JsonObject {
   return {
     readOnly: false,
     http: { enabled: true, interface: config.bind, port: config.apiPort },
-    https: { enabled: false },
+    https: config.apiTlsPort === null
+      ? { enabled: false }
+      : { enabled: true, interface: config.bind, port: config.apiTlsPort },
     authn: {
       type: "tokens",
       localhostIsAdmin: config.localhostIsAdmin,

@@ -294,14 +294,19 @@ export function write(system: System, ops: readonly Op[], by: string): Promise<W
 
 function listenersOf(parts: Parts, system: System, late: LatePorts): (() => Promise<Listening>)[] {
   const { config } = parts;
+  const envoyAdmin = late.envoys.ask;
+  const port = config.apiTlsPort;
   // Last: when it answers, `/ready` too, everything else does.
-  const api = () => listenApi(parts, system, late.envoys.ask);
-  if (config.mode === "global") return [() => listenKds(parts, system, late), api];
+  const api = [
+    ...(port === null ? [] : [() => listenApiTls(parts, system, { port, envoyAdmin })]),
+    () => listenApi(parts, system, envoyAdmin),
+  ];
+  if (config.mode === "global") return [() => listenKds(parts, system, late), ...api];
   return [
     () => listenDns(parts, late.dns),
     () => listenDp(parts, system, late.xds),
     ...(config.global !== null ? [() => dialGlobal(parts, system, late)] : []),
-    api,
+    ...api,
   ];
 }
 
@@ -314,6 +319,22 @@ function listenApi(parts: Parts, system: System, envoyAdmin: EnvoyAdmin): Promis
     );
     const url = `http://${hostText(config.bind)}:${server.port}`;
     return { name: "api", url, close: () => server.close() };
+  });
+}
+
+function listenApiTls(
+  parts: Parts,
+  system: System,
+  { port, envoyAdmin }: { readonly port: number; readonly envoyAdmin: EnvoyAdmin },
+): Promise<Listening> {
+  const { config, certificate } = parts;
+  return named("--api-tls-port", port, () => {
+    const server = serveApi(
+      { hostname: config.bind, port, tls: certificate },
+      { ...apiPorts(parts, system), envoyAdmin },
+    );
+    const url = `https://${hostText(config.bind)}:${server.port}`;
+    return { name: "apiTls", url, close: () => server.close() };
   });
 }
 

@@ -31,6 +31,8 @@ export interface ControlPlaneConfig {
   /** An IP address; the ports below listen on it. Port 0: any free one. */
   readonly bind: string;
   readonly apiPort: number;
+  /** Of the REST API over TLS; null: there is none. */
+  readonly apiTlsPort: number | null;
   readonly dpPort: number;
   readonly kdsPort: number;
   /** Zones reach global without TLS. */
@@ -196,6 +198,13 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
     help: "REST API; 0 here and below means any free port",
     modes: EVERY,
     fallback: "5681",
+    parse: port(0),
+  },
+  apiTlsPort: {
+    argument: "PORT",
+    group: "Listening",
+    help: "REST API over TLS as well, by the certificate that proxies trust too; Kuma's is 5682",
+    modes: EVERY,
     parse: port(0),
   },
   dpPort: {

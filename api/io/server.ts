@@ -17,14 +17,24 @@ export interface ApiServer {
   close(): Promise<void>;
 }
 
-/** Throws what the listener throws, such as Deno.errors.AddrInUse. Port 0 is any free one. */
+export interface ApiListener {
+  readonly hostname: string;
+  /** 0 is any free one. */
+  readonly port: number;
+  /** PEM; with them it speaks TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string };
+}
+
+/** Throws what the listener throws, such as Deno.errors.AddrInUse. */
 export function serveApi(
-  options: { readonly hostname: string; readonly port: number },
+  { hostname, port, tls }: ApiListener,
   ports: ApiPorts,
 ): ApiServer {
   const closing = new AbortController();
   const server = Deno.serve({
-    ...options,
+    hostname,
+    port,
+    ...(tls && { cert: tls.cert, key: tls.key }),
     onListen: () => {},
     onError: (error) => {
       ports.report?.(error);
@@ -37,7 +47,7 @@ export function serveApi(
       closing: closing.signal,
     }));
   return {
-    hostname: options.hostname,
+    hostname,
     port: server.addr.port,
     async close() {
       closing.abort();
@@ -106,6 +116,11 @@ async function carryOut(
   }
 }
 
+/** HTTP/2 has it in the address alone; who is an administrator depends on it. */
+function withHost(headers: Headers, host: string): Headers {
+  return headers.has("host") ? headers : new Headers([...headers, ["host", host]]);
+}
+
 async function readCall(request: Request, peer: string): Promise<IncomingRequest | ApiAnswer> {
   const url = new URL(request.url);
   const path = decodePath(url.pathname);
@@ -119,7 +134,8 @@ async function readCall(request: Request, peer: string): Promise<IncomingRequest
       headers: { connection: "close" },
     });
   }
-  const { method, headers } = request;
+  const { method } = request;
+  const headers = withHost(request.headers, url.host);
   const atMs = Date.now();
   return { method, path, query: url.searchParams, headers, body, url: url.href, peer, atMs };
 }

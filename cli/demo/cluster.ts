@@ -79,8 +79,8 @@ export class ControlPlane {
     return new Rest(this.url("api"));
   }
 
-  /** Where a server of it listens: `api`, `dp`, `kds` or `dns`. */
-  url(server: keyof typeof PORT_FLAGS): string {
+  /** Where a server of it listens. */
+  url(server: keyof typeof PORT_FLAGS | "apiTls"): string {
     const url = this.#urls[server];
     if (!url) throw new Error(`${this.name} has no ${server} server`);
     return url;

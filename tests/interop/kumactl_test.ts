@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { stringify } from "yaml";
 import { isObject } from "../../core/json.ts";
 import type { Json, JsonObject } from "../../core/resource.ts";
+import { ControlPlane } from "../../cli/demo/cluster.ts";
 import { Rest } from "../../cli/demo/rest.ts";
 import { until } from "../../cli/demo/until.ts";
 import { everyKind } from "../../cli/kinds.ts";
@@ -18,7 +19,7 @@ const KINDS = everyKind();
 
 interop(import.meta.url, {
   peer: "kumactl",
-  feature: "config control-planes add, list, switch, remove; view; version",
+  feature: "config control-planes add, list, switch, remove, also over TLS; view; version",
 }, async (bench) => {
   const { kumactl, api } = await sideOf(bench, await startUrsa(bench, "global"));
   const config = (...args: string[]) => kumactl.ok(["config", ...args]);
@@ -30,6 +31,19 @@ interop(import.meta.url, {
   assert.doesNotMatch(await config("control-planes", "list"), /other/);
   assert.match(await config("view"), /currentContext: peer/);
   assert.match(await kumactl.ok(["version", "-a"]), /"version": "2\.13\.10"/);
+
+  const overTls = new ControlPlane(bench.cluster, {
+    name: "tls",
+    mode: "global",
+    address: "127.0.0.1",
+    flags: ["--api-tls-port", "0"],
+  });
+  await overTls.start();
+  const secure = ["--name", "tls", "--address", overTls.url("apiTls")];
+  const { stderr } = await kumactl.run(["config", "control-planes", "add", ...secure]);
+  assert.match(stderr, /failed to verify certificate/);
+  await config("control-planes", "add", ...secure, "--ca-cert-file", overTls.caFile);
+  assert.match(await kumactl.ok(["get", "globalsecrets"]), /admin-user-token/);
 });
 
 interop(import.meta.url, {
