@@ -2,7 +2,8 @@
 
 import { caSources, type MeshSpec } from "../core/mesh.ts";
 import { ORIGIN_LABEL, ZONE_LABEL } from "../core/names.ts";
-import type { JsonObject, Resource, ResourceDescriptor, ResourceKey } from "../core/resource.ts";
+import { isOnline } from "../core/proxy_status.ts";
+import type { Resource, ResourceDescriptor, ResourceKey } from "../core/resource.ts";
 import type { Violation } from "../core/violation.ts";
 import type { Kinds, ResourceView } from "./ports.ts";
 
@@ -43,7 +44,7 @@ export function checkDeletable(resource: Resource, resources: ResourceView): rea
         message: "unable to delete mesh, there are still some dataplanes attached",
       }];
     case "Zone":
-      return !isConnected(resources.get({ type: "ZoneInsight", mesh: "", name: resource.name }))
+      return !isOnline(resources.get({ type: "ZoneInsight", mesh: "", name: resource.name })?.spec)
         ? []
         : [{
           path: "zone",
@@ -58,13 +59,6 @@ export function checkDeletable(resource: Resource, resources: ResourceView): rea
     default:
       return [];
   }
-}
-
-/** Whether the newest subscription of an insight is open. */
-export function isConnected(insight: Resource | undefined): boolean {
-  const subscriptions = insight?.spec["subscriptions"];
-  const last = Array.isArray(subscriptions) ? subscriptions.at(-1) as JsonObject : undefined;
-  return last !== undefined && last["disconnectTime"] === undefined;
 }
 
 function secretUsers(secret: Resource, resources: ResourceView): readonly string[] {

@@ -6,6 +6,7 @@ import { runCheck, STANDALONE_CHECKS, TWO_ZONE_CHECKS } from "../../cli/demo/che
 import type { Check } from "../../cli/demo/checks/mod.ts";
 import { Cluster } from "../../cli/demo/cluster.ts";
 import { type Scene, startStandalone, startTwoZones } from "../../cli/demo/scene.ts";
+import { until } from "../../cli/demo/until.ts";
 import { findEnvoy } from "../../dataplane/io/envoy_binary.ts";
 
 const project = fileURLToPath(new URL("../../", import.meta.url)).replace(/\/$/, "");
@@ -38,11 +39,23 @@ for (const { name, start, xds, checks } of settings) {
         }) && allHold;
       }
       await t.step("every Envoy took all that it was sent", () => noneRejected(scene));
+      await t.step("insights count every dataplane, of all zones", () => allCounted(scene));
     } finally {
       await cluster.stop();
     }
     // The logs of a failed run are what one wants to read.
     if (allHold) await Deno.remove(dir, { recursive: true });
+  });
+}
+
+/** On top: at global, or in the only zone. */
+async function allCounted({ cluster }: Scene): Promise<void> {
+  const dataplanes =
+    [...cluster.zones.values()].flatMap(({ workloads }) => [...workloads.keys()]).length;
+  await until(`${dataplanes} dataplanes online`, async () => {
+    const insight = await cluster.policies.get("/mesh-insights/default");
+    const { online, total } = insight["dataplanes"] as { online?: number; total?: number };
+    return online === dataplanes && total === dataplanes || JSON.stringify(insight);
   });
 }
 
