@@ -507,7 +507,8 @@ function intaken(state: State, result: Intaken, at: Context): Turn<State> {
   }
   if (result.rejected.length > 0) {
     effects.push(
-      log("warn", "resources of global rejected", {
+      // That it holds on was told once; that it does so of every type is for whoever looks closely.
+      log(allegiance.held ? "debug" : "warn", "resources of global rejected", {
         type: result.answer?.typeUrl ?? "",
         reason: result.rejected.join("; ").slice(0, MESSAGE_CHARS_MAX),
       }),

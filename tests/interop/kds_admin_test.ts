@@ -71,6 +71,22 @@ async function inspectAll(kumactl: Kumactl, zone: string): Promise<void> {
   });
 }
 
+/** What the zone reports of its proxies. */
+async function untilOnline(kumactl: Kumactl, zone: string): Promise<void> {
+  for (const [kind, name] of [["dataplanes", "web-1"], ["zone-ingresses", "door"]] as const) {
+    await until(`${name} online`, async () => {
+      const table = await kumactl.ok(["inspect", kind]);
+      const row = table.split("\n").find((line) => line.includes(`${name}-`)) ?? table;
+      return /\bOnline\b/.test(row) || row;
+    });
+  }
+  await until(
+    "the zone online",
+    async () =>
+      new RegExp(`${zone} +Online`).test(await kumactl.ok(["inspect", "zones"])) || "not yet",
+  );
+}
+
 interop(import.meta.url, {
   peer: "kuma-cp",
   feature: "as a zone: Ursa's global asks it about its Envoys",
@@ -93,6 +109,7 @@ interop(import.meta.url, {
     const dp = { url: zone.url("dp"), caFile: zone.caFile };
     await startProxies(bench, { dp, address: block.address(100) });
     const kumactl = await Kumactl.of(bench.dir, global.url("api"));
+    await untilOnline(kumactl, "east");
     await inspectAll(kumactl, "east");
 
     await zone.stop();
@@ -119,5 +136,7 @@ interop(import.meta.url, {
   const { controlPlane } = zone;
   const dp = { url: controlPlane.url("dp"), caFile: controlPlane.caFile };
   await startProxies(bench, { dp, address: zone.block.address(100) });
-  await inspectAll(await global.kumactl(), "west");
+  const kumactl = await global.kumactl();
+  await untilOnline(kumactl, "west");
+  await inspectAll(kumactl, "west");
 });

@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import type { ControlPlane } from "../../cli/demo/cluster.ts";
 import { until } from "../../cli/demo/until.ts";
-import type { JsonObject } from "../../core/resource.ts";
+import type { Json, JsonObject } from "../../core/resource.ts";
+import { ZonePeer } from "../wire/kds_peers.ts";
 import { type Bench, interop } from "./interop.ts";
 import { copyOf, keysOf, pathOf, untilCopied, untilGone } from "./kds_copies.ts";
 import { GLOBAL_SAMPLES, ZONE_SAMPLES } from "./kds_samples.ts";
@@ -97,18 +98,23 @@ interop(import.meta.url, {
   const inZone = await zone.kumactl();
   const secret = (name: string, data: string) =>
     `{type: Secret, mesh: default, name: ${name}, data: ${data}}`;
-  const timeout = (name: string, connectionTimeout: number | string) => ({
-    type: "MeshTimeout",
-    mesh: "default",
-    name,
-    spec: {
-      targetRef: { kind: "Mesh" },
-      to: [{ targetRef: { kind: "Mesh" }, default: { connectionTimeout } }],
-    },
+  // A zone that checks nothing: what it writes, others get.
+  const west = new ZonePeer("west", {
+    url: global.url("kds"),
+    ca: await Deno.readTextFile(global.caFile),
+    dir: bench.dir,
   });
-  const write = (name: string, connectionTimeout: number | string) =>
-    global.rest.put(`/meshes/default/meshtimeouts/${name}`, timeout(name, connectionTimeout));
-  const key = (name: string) => ({ type: "MeshTimeout", mesh: "default", name });
+  bench.keep(west);
+  const write = (name: string, ports: Json) =>
+    west.put("MeshService", name, { mesh: "default", spec: { ports } });
+  const PORTS = [{ port: 80, targetPort: 8080, appProtocol: "http" }];
+  const serviceOf = (name: string) =>
+    zone.rest.find(pathOf(copyOf({ type: "MeshService", mesh: "default", name }, "west")));
+  const untilPort = (name: string, port: number) =>
+    until(
+      `${name} at ${port}`,
+      async () => JSON.stringify(await serviceOf(name)).includes(`"port":${port}`) || "not yet",
+    );
   const rejected = async (type: string) => {
     const { zoneInsight } = await global.rest.get<
       { zoneInsight: { ursa?: { rejected?: Record<string, string> } } }
@@ -130,23 +136,22 @@ interop(import.meta.url, {
   await until("the refusal told", async () => /both/.test(await rejected("Secret")) || "not yet");
 
   // What Kuma cannot decode ends its stream, whatever came along: it is found, and kept back.
-  await write("good", "5s");
-  await untilCopied({ from: global.rest, to: zone.rest }, [key("good")]);
-  await write("good", 7);
+  await write("good", PORTS);
+  await untilPort("good", 80);
+  await write("good", "none");
   await until(
     "the culprit named",
     async () =>
-      /^good-\w+\.default ended the peer's stream/.test(await rejected("MeshTimeout")) || "not yet",
+      /^good-\w+\.default ended the peer's stream/.test(await rejected("MeshService")) || "not yet",
   );
-  const older = await zone.rest.get(pathOf(copyOf(key("good"))));
-  assert.match(JSON.stringify(older), /"connectionTimeout":"5s"/, "the zone keeps what it had");
-  await write("another", "6s");
-  await untilCopied({ from: global.rest, to: zone.rest }, [key("another")]);
-  await write("good", "8s");
-  await untilCopied({ from: global.rest, to: zone.rest }, [key("good")]);
+  assert.match(JSON.stringify(await serviceOf("good")), /"port":80/, "the zone keeps what it had");
+  await write("another", [{ ...PORTS[0], port: 81 }]);
+  await untilPort("another", 81);
+  await write("good", [{ ...PORTS[0], port: 82 }]);
+  await untilPort("good", 82);
   await until(
     "nothing left to tell",
-    async () => await rejected("MeshTimeout") === "" || "not yet",
+    async () => await rejected("MeshService") === "" || "not yet",
   );
   assert.match(await kumactl.ok(["inspect", "zones"]), /east +Online/);
 });
