@@ -29,6 +29,7 @@ export const CONTROL_PLANE_ROUTES: readonly Route[] = [
   get("/metrics", ({ view }) => text(view.metrics(), 200, METRICS_TYPE)),
   get("/debug/actors", ({ request, view }) => actors(request, view)),
   { method: "GET", path: "/receipts/{revision}", handler: receipt },
+  get("/joining", ({ view }) => joining(view.control)),
   { method: "POST", path: "/uplink/accept-global", handler: acceptGlobal },
 ];
 
@@ -49,6 +50,12 @@ function index(control: ControlPlane): ApiAnswer {
     ...(zone !== "" && { zone }),
     ursaVersion: version,
   });
+}
+
+function joining({ joining, mode }: ControlPlane): ApiAnswer {
+  if (joining) return json({ ...joining });
+  const detail = `zones join a global, and this control plane is a ${mode}`;
+  return problem({ status: 404, title: "Not found", detail });
 }
 
 function config(call: Call): ApiAnswer {

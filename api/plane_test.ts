@@ -142,6 +142,7 @@ export function testPlane(
       clusterId: "cluster-1",
       vipPort: 80,
       version: "0.1.0",
+      joining: null,
       newMesh: { kuma: false, routing: false },
       config: { store: { type: "memory", password: "hunter2" } },
       ...control,

@@ -22,6 +22,15 @@ export type Kinds = Pick<KindTable, "all" | "byName" | "byPlural">;
 
 export type ControlPlaneMode = "global" | "remote" | "standalone";
 
+export interface Joining {
+  /** Where zones reach it; null when it listens everywhere and was told no name. */
+  readonly url: string | null;
+  /** `sha256:` and hex, of the root of its certificate; null when it has no TLS. */
+  readonly caFingerprint: string | null;
+  /** How they prove who they are. */
+  readonly auth: "token" | "none";
+}
+
 export interface ControlPlane {
   readonly mode: ControlPlaneMode;
   /** A remote that has a global: it may write its own zone's kinds only. */
@@ -36,6 +45,8 @@ export interface ControlPlane {
   readonly vipPort: number;
   /** Ursa's own version. */
   readonly version: string;
+  /** How zones come to this control plane; null unless it is a global. */
+  readonly joining: Joining | null;
   /** What a mesh begins with that is created here. */
   readonly newMesh: InitialPolicies;
   /** Effective configuration; secrets are masked on the way out. */

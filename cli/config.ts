@@ -183,7 +183,11 @@ function checkExposure(config: ControlPlaneConfig): readonly string[] {
       "The connection to global is not encrypted, and global is not verified (grpc://)",
     );
   }
-  if (config.kdsPlaintext) warnings.push("Zones connect without TLS (--kds-plaintext)");
+  if (config.kdsPlaintext) {
+    warnings.push(
+      "Zones connect without TLS (--kds-plaintext): what they send can be read, tokens included",
+    );
+  }
   if (config.bind === undefined || isLoopback(config.bind)) return warnings;
   if (config.localhostIsAdmin) {
     warnings.push(

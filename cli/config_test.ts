@@ -47,7 +47,7 @@ Deno.test("resolveConfig() has Kuma's ports, loopback and a data folder by defau
     vipPort: 80,
     vipGraceMs: 3_600_000,
     dpAuth: "token",
-    zoneAuth: "none",
+    zoneAuth: "token",
     zoneAuthExempt: [],
     reloadableTokens: false,
     deregistrationDelayMs: 10_000,

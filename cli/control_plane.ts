@@ -20,7 +20,7 @@ const ABOUT: Readonly<Record<Mode, { readonly summary: string; readonly examples
     summary: "Run the global control plane: policies are written here and copied to every zone",
     examples: [
       "ursa global",
-      "ursa global --bind 10.0.0.5 --zone-auth none --data /var/lib/ursa",
+      "ursa global --bind 0.0.0.0 --advertise global.example --data /var/lib/ursa",
     ],
   },
   remote: {

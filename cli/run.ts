@@ -12,7 +12,7 @@ import { startSystem, type System } from "../actors/runtime/io/pump.ts";
 import type { Port } from "../actors/runtime/kernel.ts";
 import type { Tree } from "../actors/runtime/tree.ts";
 import { globalTree, zoneTree } from "../actors/tree.ts";
-import type { ApiPorts } from "../api/ports.ts";
+import type { ApiPorts, Joining } from "../api/ports.ts";
 import { serveApi } from "../api/io/server.ts";
 import type { EnvoyAdmin } from "../core/envoy_admin.ts";
 import {
@@ -53,7 +53,7 @@ import {
   listenKds,
   named,
 } from "./listen.ts";
-import type { ControlPlaneConfig } from "./settings.ts";
+import { type ControlPlaneConfig, isUnspecified } from "./settings.ts";
 import { withSigningKeys } from "./signing_keys.ts";
 import { openTokens, readKeySources, type TokenKeySources, type Tokens } from "./tokens.ts";
 import { VERSION } from "./version.ts";
@@ -74,6 +74,8 @@ export interface Parts {
   readonly admin: AdminAuthority | AdminFault | null;
   readonly keys: TokenKeySources;
   readonly tokens: Tokens;
+  /** Addresses of what listens already, by the name in the ready line. */
+  readonly ready: Record<string, string>;
 }
 
 /** Runs until SIGTERM or SIGINT; rejects when it cannot start. */
@@ -88,7 +90,7 @@ export async function runControlPlane({ config, warnings }: Configured): Promise
     open.push({ close: () => stop(system, parts.store) });
     await ensureDefaults(parts, (ops) => write(system, ops, "defaults"));
     await keepAuthority(parts.admin, (ops) => write(system, ops, "defaults"));
-    const ready: Record<string, string> = {};
+    const { ready } = parts;
     for (const listen of listenersOf(parts, system, late)) {
       const listening = await listen();
       open.push(listening);
@@ -111,7 +113,7 @@ async function prepare(config: ControlPlaneConfig, log: Log): Promise<Parts> {
     : await openKvStore(`${config.data}/store.kv`);
   const certificate = await ensureServerCertificate({
     dir: config.data,
-    hosts: [...new Set(["localhost", "127.0.0.1", "::1", config.bind])],
+    hosts: [...new Set(["localhost", "127.0.0.1", "::1", config.bind, ...advertisedHost(config)])],
   });
   if (certificate.origin === "replaced") {
     log("warn", "new server certificate: proxies and zones must be given it as their root", {
@@ -133,6 +135,7 @@ async function prepare(config: ControlPlaneConfig, log: Log): Promise<Parts> {
     keys,
     tokens: openTokens({ config, resources: store, keys }),
     certificate,
+    ready: {},
     instanceId: `${config.zone || config.mode}-${crypto.randomUUID().slice(0, 8)}`,
   };
 }
@@ -310,6 +313,28 @@ function listenersOf(parts: Parts, system: System, late: LatePorts): (() => Prom
   ];
 }
 
+/** A name in the certificate, so that zones verify it. */
+function advertisedHost({ advertise }: ControlPlaneConfig): readonly string[] {
+  if (advertise === null) return [];
+  return [new URL(`grpcs://${advertise}`).hostname.replace(/^\[(.*)\]$/, "$1")];
+}
+
+/** By what its operator says, or by what it listens on. */
+function joiningOf({ config, certificate, ready }: Parts): Joining | null {
+  if (ready["kds"] === undefined) return null;
+  const { advertise, bind, kdsPlaintext, zoneAuth: auth } = config;
+  const { port } = new URL(ready["kds"].replace(/^\w+:/, "http:"));
+  const told = advertise === null || /:\d+$/.test(advertise) ? advertise : `${advertise}:${port}`;
+  const host = told ?? (isUnspecified(bind) ? null : `${hostText(bind)}:${port}`);
+  return {
+    url: host && `${kdsPlaintext ? "grpc" : "grpcs"}://${host}`,
+    caFingerprint: kdsPlaintext
+      ? null
+      : `sha256:${certificate.fingerprint.replaceAll(":", "").toLowerCase()}`,
+    auth,
+  };
+}
+
 function listenApi(parts: Parts, system: System, envoyAdmin: EnvoyAdmin): Promise<Listening> {
   const { config } = parts;
   return named("--api-port", config.apiPort, () => {
@@ -365,6 +390,9 @@ function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
       },
       vipPort: config.vipPort,
       version: VERSION,
+      get joining() {
+        return joiningOf(parts);
+      },
       newMesh: newMeshOf(config),
       config: { ...kumaConfig(config), ursa: config as unknown as JsonObject },
     },

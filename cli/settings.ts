@@ -288,9 +288,9 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
   zoneAuth: {
     argument: "HOW",
     group: "Admission",
-    help: "how zones prove who they are: token or none; Kuma's zones have no token",
+    help: "how zones prove who they are: token, or none",
     modes: ["global"],
-    fallback: "none",
+    fallback: "token",
     parse: oneOf(["token", "none"]),
   },
   zoneAuthExempt: {
@@ -418,6 +418,11 @@ export function fallbackOf(key: SettingKey, mode: Mode, zone: string): string | 
 /** True for addresses that no other machine can reach. */
 export function isLoopback(address: string): boolean {
   return ipaddr.process(address).range() === "loopback";
+}
+
+/** True for addresses that mean every address of the machine. */
+export function isUnspecified(address: string): boolean {
+  return ipaddr.process(address).range() === "unspecified";
 }
 
 function kebab(word: string): string {

@@ -206,7 +206,7 @@ async function printToken(
 }
 
 /** POST /tokens/…: kuma@v2.13.10:pkg/tokens/builtin/server/types. */
-async function askForToken({ http }: Session, order: TokenOrder): Promise<string> {
+export async function askForToken({ http }: Session, order: TokenOrder): Promise<string> {
   const body: JsonObject = { ...order.claims, validFor: `${order.validForMs}ms` };
   const answer = await http.request("POST", `/tokens/${order.kind}`, body);
   if (answer.status === 200 && answer.text.split(".").length === 3) return answer.text;

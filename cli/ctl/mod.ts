@@ -26,6 +26,7 @@ import type { CtlIo } from "./io.ts";
 import { showReceipt } from "./receipt.ts";
 import { ask, type Session } from "./session.ts";
 import { revisionNumber, typeList } from "./words.ts";
+import { addZoneCommands } from "./zone.ts";
 
 export type { CtlIo } from "./io.ts";
 
@@ -195,14 +196,7 @@ function addInspectCommands(ctl: Command, io: CtlIo): void {
     "ursa ctl debug actors",
     "ursa ctl debug actors --address http://[::1]:5681",
   ]);
-  const zone = ctl.command("zone").description("Change how a zone stands to its global");
-  withExamples(
-    zone.command("accept-global")
-      .description("Take the global that is connected now for the right one, deletions included")
-      .action(withSession<[]>(acceptGlobal)),
-    ["ursa ctl zone accept-global", "ursa ctl zone accept-global --address http://localhost:15681"],
-  );
-  withExamples(zone, ["ursa ctl zone accept-global", "ursa ctl zone accept-global --context east"]);
+  addZoneCommands(ctl, io);
 }
 
 const INSPECTED = [
@@ -289,15 +283,6 @@ function addConfigCommands(ctl: Command, io: CtlIo): void {
       .action(sessions(io)<[]>(showVersion)),
     ["ursa ctl version", "ursa ctl version --address http://localhost:15681"],
   );
-}
-
-async function acceptGlobal(session: Session): Promise<void> {
-  const { json } = await ask(session, {
-    method: "POST",
-    path: "/uplink/accept-global",
-    what: "accept the global control plane",
-  });
-  session.io.out(`${json["message"]}\n`);
 }
 
 async function showVersion(session: Session): Promise<void> {
