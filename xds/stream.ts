@@ -440,8 +440,13 @@ function release(state: StreamState): StreamState {
   if (!newest || state.released === newest) return state;
   const clusters = state.types.get(TYPES.cluster);
   if (clusters) {
+    const content = clusters.inFlight?.content;
+    const whole = sendsWhole(state, TYPES.cluster);
+    // What is on its way may take away what the client still has.
+    const leaves = (name: string) =>
+      content !== undefined && (whole ? !content.has(name) : content.get(name) === null);
     for (const name of resourcesOf(newest, TYPES.cluster).keys()) {
-      if (wants(clusters, name) && !clusters.held.has(name)) return state;
+      if (wants(clusters, name) && (!clusters.held.has(name) || leaves(name))) return state;
     }
   }
   return { ...state, released: newest, releasedOrder: state.newestOrder };

@@ -609,3 +609,22 @@ for (const dialect of ["sotw", "delta"] as const) {
 function plain(versions: ReadonlyMap<string, string>): Record<string, string> {
   return Object.fromEntries(versions);
 }
+
+for (const dialect of ["sotw", "delta"] as const) {
+  Deno.test(`a cluster that is on its way out when it comes back is sent again first (${dialect})`, () => {
+    const at = new Script(dialect);
+    const without = { cluster: { b: "1" }, listener: { l: "1" } };
+    const back = { cluster: { a: "1", b: "1" }, listener: { l: "2" } };
+    at.set(back);
+    at.ask(cluster);
+    at.ask(listener);
+    at.ack(cluster);
+    at.ack(listener);
+    // Its listener no longer uses it, so it goes.
+    assert.deepEqual(at.set(without), ["LDS l@1"]);
+    assert.deepEqual(at.ack(listener), [dialect === "sotw" ? "CDS b@1" : "CDS -a"]);
+    assert.deepEqual(at.set(back), []);
+    assert.deepEqual(at.ack(cluster), [dialect === "sotw" ? "CDS a@1 b@1" : "CDS a@1"]);
+    assert.deepEqual(at.ack(cluster), ["LDS l@2"]);
+  });
+}
