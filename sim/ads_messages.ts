@@ -13,6 +13,8 @@ export interface Held {
   readonly any: Uint8Array;
   /** Names by type that it refers to. */
   readonly refers: Readonly<Partial<Record<TypeUrl, readonly string[]>>>;
+  /** Clusters that its routes lead to. */
+  readonly leadsTo: readonly string[];
   /** `address:port`, of endpoints and of listeners. */
   readonly addresses: readonly string[];
   /** All of it, for whoever looks for a word. */
@@ -108,10 +110,17 @@ function read(any: Uint8Array): Held {
   const secrets: string[] = [];
   const routes: string[] = [];
   const addresses: string[] = [];
+  const clusters: string[] = [];
   const walk = (value: Json): void => {
     if (Array.isArray(value)) return value.forEach(walk);
     if (typeof value !== "object" || value === null) return;
-    const { sds_config, name, route_config_name, socket_address } = value as JsonObject;
+    const { sds_config, name, route_config_name, socket_address, cluster, weighted_clusters } =
+      value as JsonObject;
+    if (typeof cluster === "string") clusters.push(cluster);
+    if (weighted_clusters !== undefined) {
+      const weighted = (weighted_clusters as JsonObject)["clusters"] as readonly JsonObject[];
+      for (const one of weighted) clusters.push(String(one["name"]));
+    }
     if (sds_config !== undefined) secrets.push(String(name));
     if (route_config_name !== undefined) routes.push(String(route_config_name));
     if (socket_address !== undefined) {
@@ -127,6 +136,7 @@ function read(any: Uint8Array): Held {
     name,
     any,
     addresses,
+    leadsTo: typeUrl === TYPES.listener || typeUrl === TYPES.route ? [...new Set(clusters)] : [],
     text: typeUrl === TYPES.secret ? readable(json) : JSON.stringify(json),
     refers: { [TYPES.secret]: secrets, [TYPES.route]: routes, [TYPES.endpoint]: endpoints },
   };

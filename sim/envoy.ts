@@ -59,7 +59,14 @@ export class Envoy {
   readonly seen: string[] = [];
   /** Every `address:port` on which it ever listened. */
   readonly listened = new Set<string>();
+  /**
+   * It has listeners of this stream. State of the world cannot say what it had before, so between two
+   * streams its clusters may be newer than its listeners.
+   */
+  caughtUp = false;
+  /** Since everything was healed. */
   nacks = 0;
+  rejected = 0;
   /** Accepted, by type. */
   readonly #types = new Map<TypeUrl, OfType>();
   #attempts = 0;
@@ -153,6 +160,7 @@ export class Envoy {
 
   #connected(end: End): void {
     this.ended = null;
+    this.caughtUp = this.options.dialect === "delta";
     this.end = end;
     end.handler = {
       frame: (_channel, bytes) => this.#frame(end, bytes),
@@ -225,8 +233,12 @@ export class Envoy {
     const error = this.judge?.(response) ?? null;
     if (error === null) {
       this.#apply(held, response);
+      if (response.typeUrl === TYPES.listener) this.caughtUp = true;
       events.applied(this, response);
-    } else this.nacks++;
+    } else {
+      this.nacks++;
+      this.rejected++;
+    }
     this.#ask(response.typeUrl, { nonce: response.nonce, ...(error !== null && { error }) });
     if (error === null) this.#follow();
   }

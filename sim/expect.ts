@@ -3,6 +3,7 @@
 import type { JsonObject, Resource } from "../core/resource.ts";
 import { isEnabled, type ZoneSpec } from "../core/zone.ts";
 import type { UplinkStatus } from "../actors/uplink/messages.ts";
+import { actorOf } from "./checks/scratch.ts";
 import type { Step } from "./steps.ts";
 import type { World } from "./world.ts";
 
@@ -77,6 +78,18 @@ export const SENTENCES: readonly Sentence[] = [
       const enabled = found && isEnabled(found.spec as ZoneSpec) ? "enabled" : "disabled";
       const is = found ? enabled : "unknown";
       return is === wanted || `it is ${is}`;
+    },
+  },
+  {
+    form: "N certificates valid in ZONE",
+    pattern: /^(\d+) certificates? valid in (\S+)$/,
+    judge: (world, [count, zone]) => {
+      const plane = world.zone(zone!);
+      const valid = world.envoysOf(zone!).filter(({ options: { key } }) => {
+        const expiresAtMs = actorOf(plane, key)?.identity?.expiresAtMs ?? 0;
+        return expiresAtMs > plane.nowMs;
+      });
+      return valid.length === Number(count) || `there are ${valid.length}`;
     },
   },
   {

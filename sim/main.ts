@@ -5,7 +5,9 @@ import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
 import { ROOT } from "../tools/module_graph.ts";
 import { Coverage, neverHit } from "./coverage.ts";
+import { find, FIND_SEEDS_MAX, findText } from "./find.ts";
 import type { Line } from "./journal.ts";
+import { MUTANTS } from "./mutants.ts";
 import { DEFAULT_MIX, type Mix, planOf } from "./plan.ts";
 import { type Outcome, run, type RunOptions } from "./run.ts";
 import { optionsOf, parseScenario, stepText } from "./scenario.ts";
@@ -18,6 +20,7 @@ interface Flags {
   readonly seeds: number;
   readonly minutes?: number;
   readonly shrink?: true;
+  readonly mutant?: string;
   readonly trace?: true;
   readonly coverage?: true;
   readonly zones: number;
@@ -42,11 +45,16 @@ const number = (text: string): number => {
 const { zones, proxies, seconds, work, faults } = DEFAULT_MIX;
 const command = new Command("sim")
   .description("Global, zones, proxies, network and disks in one process under a virtual clock.")
-  .argument("[what]", "a seed, or the name or the file of a scenario", "1")
+  .argument(
+    "[what]",
+    "a seed, the name or the file of a scenario, `scenarios` for all, or `mutants`",
+    "1",
+  )
   .option("--seed <n>", "of a scenario", number, 1)
   .option("--seeds <n>", "how many, from that seed on", number, 1)
   .option("--minutes <m>", "seeds until so many minutes have passed", number)
   .option("--shrink", "leave out steps of a run that went wrong while it still does")
+  .option("--mutant <name>", "with a deliberate bug")
   .option("--trace", "print everything that happened in a run that went wrong")
   .option("--coverage", "print what was hit how often, and what never")
   .option("--zones <n>", "zones of the mix", number, zones)
@@ -67,7 +75,12 @@ const coverage = new Coverage();
 const startedAtMs = performance.now();
 let [runs, failed, virtualMs, cpuMs] = [0, 0, 0, 0];
 
-for (const [title, options] of /^\d+$/.test(what) ? seeds(Number(what)) : [await scenario(what)]) {
+if (what === "mutants") {
+  for (const mutant of MUTANTS) console.log(findText(mutant, find(mutant, FIND_SEEDS_MAX)));
+  Deno.exit();
+}
+
+for (const [title, options] of await wanted()) {
   const before = process.cpuUsage();
   const outcome = run(options);
   const spent = process.cpuUsage(before);
@@ -96,6 +109,21 @@ if (flags.coverage) {
 }
 if (failed > 0) Deno.exit(1);
 
+async function wanted(): Promise<Iterable<readonly [string, RunOptions]>> {
+  if (/^\d+$/.test(what)) return seeds(Number(what));
+  return what === "scenarios" ? await scenarios() : [await scenario(what)];
+}
+
+async function scenarios(): Promise<(readonly [string, RunOptions])[]> {
+  const found: (readonly [string, RunOptions])[] = [];
+  for (
+    const { name } of [...Deno.readDirSync(SCENARIOS)].sort((a, b) => a.name < b.name ? -1 : 1)
+  ) {
+    found.push(await scenario(name.replace(".yaml", "")));
+  }
+  return found;
+}
+
 function* seeds(first: number): Generator<readonly [string, RunOptions]> {
   const mix: Mix = {
     zones: flags.alone ? 1 : flags.zones,
@@ -105,10 +133,24 @@ function* seeds(first: number): Generator<readonly [string, RunOptions]> {
     faults: flags.faults,
     global: !flags.alone,
   };
+  const mutant = flags.mutant === undefined
+    ? undefined
+    : MUTANTS.find(({ name }) => name === flags.mutant);
+  if (flags.mutant !== undefined && !mutant) {
+    console.error(`No mutant "${flags.mutant}"; there are ${MUTANTS.map(({ name }) => name)}`);
+    Deno.exit(2);
+  }
+  const bent = mutant ? { around: mutant.around } : {};
   const untilMs = flags.minutes === undefined ? null : startedAtMs + flags.minutes * 60_000;
   for (let seed = first;; seed++) {
     if (untilMs === null ? seed >= first + flags.seeds : performance.now() > untilMs) return;
-    yield [`seed ${seed}${mixText(mix)}`, { ...mix, seed, steps: planOf(seed, mix), bad: 0.25 }];
+    yield [`seed ${seed}${mixText(mix)}`, {
+      ...mix,
+      seed,
+      steps: planOf(seed, mix),
+      bad: 0.25,
+      ...bent,
+    }];
   }
 }
 

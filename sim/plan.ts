@@ -183,6 +183,19 @@ class Planner {
         return this.#add(atMs, "crash", plane, {
           part: dice.pick(plane === GLOBAL ? GLOBAL_PARTS : PARTS),
         });
+      case "twin":
+        return this.#add(atMs, "twin", proxy, { for: forMs });
+      case "replace":
+        if (!this.#mix.global) return;
+        this.#add(atMs, "start", GLOBAL, { store: dice.pick(["empty", "empty", "old"]) });
+        this.#add(Math.max(0, atMs - dice.durationMs(1, 10_000)), "remember", GLOBAL, {});
+        for (const name of this.#zones) {
+          this.#add(atMs + dice.durationMs(1_000, 20_000), "accept", name, {});
+        }
+        for (const mesh of this.#meshes) {
+          this.#add(atMs + dice.durationMs(1, 10_000), "mesh", mesh, { mtls: ["ca-1"] });
+        }
+        return;
       case "nack":
         return this.#add(atMs, "nack", proxy, { for: forMs });
       case "idle":
@@ -253,7 +266,7 @@ class Planner {
     const { dice } = this;
     const set = dice.pick(["disabled", "disabled", "deleted"]);
     this.#add(atMs, "zone", zone, { set });
-    if (set === "disabled") {
+    if (set === "disabled" && dice.chance(0.7)) {
       this.#add(atMs + dice.durationMs(10, 8_000), "zone", zone, { set: "enabled" });
     }
   }
@@ -301,6 +314,8 @@ const FAULTS = [
   "disk",
   "disk",
   "crash",
+  "twin",
+  "replace",
   "nack",
   "idle",
   "warm",

@@ -16,6 +16,8 @@ export interface RunOptions {
   /** Share of runs in which a place of bad luck is active; 0: none. */
   readonly bad: number;
   readonly readable?: boolean;
+  /** Ends when the last step is done, whatever is broken then. */
+  readonly unhealed?: boolean;
   readonly around?: (tree: Tree, where: ControlPlane, world: World) => Tree;
 }
 
@@ -65,9 +67,11 @@ export function run(options: RunOptions): Outcome {
     const baseline = sizesOf(world);
     for (const step of options.steps) world.agenda.after(step.atMs, () => take(world, step));
     world.run(options.seconds * 1_000);
-    convergedMs = converge(world);
-    idle(world);
-    empty(world, baseline);
+    if (!options.unhealed) {
+      convergedMs = converge(world);
+      idle(world);
+      empty(world, baseline);
+    }
   } catch (error) {
     violation = error instanceof Violation ? error : new Violation(
       "the simulator",

@@ -16,11 +16,13 @@ export interface Scenario {
   /** What happens besides, as in the default mix. */
   readonly mix: { readonly proxies: number; readonly work: number; readonly faults: number };
   readonly seconds: number;
+  /** Nothing is healed at the end, and nobody goes. */
+  readonly unhealed: boolean;
   readonly steps: readonly Step[];
 }
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-const DURATIONS = ["for", "within", "delay", "stalls", "slow", "by", "gap"];
+const DURATIONS = ["for", "within", "delay", "stalls", "slow", "by", "gap", "every"];
 /** What follows by itself after the last step. */
 const AFTERWARDS_MS = 1_000;
 
@@ -50,6 +52,7 @@ export function parseScenario(name: string, text: string): Scenario {
     global: world.global ?? true,
     mix: { proxies: mix.proxies ?? 0, work: mix.work ?? 0, faults: mix.faults ?? 0 },
     seconds: world.seconds ?? (lastMs + AFTERWARDS_MS) / 1_000,
+    unhealed: world.unhealed ?? false,
     steps: parsed,
   };
 }
@@ -74,11 +77,17 @@ function parseStep(step: unknown, path: string, violations: Violation[]): Step[]
     if (ms === null) violations.push({ path: `${path}.${key}`, message: "must be like 5s" });
     return [key, ms];
   });
-  return [{ atMs: atMs ?? 0, verb, of: String(of ?? ""), with: Object.fromEntries(read) }];
+  const { every = 0, times = 1, ...rest } = Object.fromEntries(read);
+  return Array.from({ length: Number(times) }, (_, n): Step => ({
+    atMs: (atMs ?? 0) + n * Number(every),
+    verb,
+    of: String(of ?? ""),
+    with: rest,
+  }));
 }
 
 export function optionsOf(scenario: Scenario, seed: number): RunOptions {
-  const { zones, global, mix, seconds, steps } = scenario;
+  const { zones, global, mix, seconds, steps, unhealed } = scenario;
   const besides = mix.proxies === 0 ? [] : planOf(seed, {
     ...DEFAULT_MIX,
     ...mix,
@@ -87,7 +96,7 @@ export function optionsOf(scenario: Scenario, seed: number): RunOptions {
     seconds,
   });
   const all = [...besides, ...steps].sort((a, b) => a.atMs - b.atMs);
-  return { seed, zones, global, seconds, steps: all, bad: 0 };
+  return { seed, zones, global, seconds, steps: all, bad: 0, unhealed };
 }
 
 /** As it stands in a scenario file. */

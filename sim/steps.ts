@@ -1,7 +1,6 @@
 // What can happen in a simulated world, one verb each: what users and proxies do, and what breaks.
 
 import { PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
-import type { UplinkMsg } from "../actors/uplink/messages.ts";
 import type { Draft, JsonObject, ResourceKey } from "../core/resource.ts";
 import { answerQuestion } from "../dns/answer.ts";
 import { encode } from "../proto/mod.ts";
@@ -62,6 +61,11 @@ export const VERBS = {
     kind: "work",
     says: "an ingress of a zone starts, or starts again",
     run: startIngress,
+  },
+  twin: {
+    kind: "fault",
+    says: "a second process with the name of a proxy runs for a while",
+    run: startTwin,
   },
   scale: {
     kind: "work",
@@ -263,13 +267,7 @@ export const VERBS = {
   accept: {
     kind: "work",
     says: "an operator of a zone takes the global that is there for the right one",
-    run: (world, { of }) => {
-      world.zone(of).ask(
-        "uplink",
-        (reply): UplinkMsg => ({ tag: "accept_global", reply }),
-        () => {},
-      );
-    },
+    run: (world, { of }) => world.accept(of),
   },
 } satisfies Record<string, Act>;
 
@@ -358,6 +356,18 @@ function startProxy(world: World, step: Step): void {
   envoy.start(given["nameless"] ? "" : world.newInstance());
 }
 
+/** Somebody copied a machine: same name, another address of the network, another run. */
+function startTwin(world: World, { of, with: { for: forMs = 10_000 } }: Step): void {
+  const original = world.envoys.get(of);
+  if (!original?.running) return;
+  const { key, dialect } = original.options;
+  const { resource } = original;
+  const twin = world.envoy(`${of}.twin`, () => ({ key, dialect, resource }));
+  if (twin.running) return;
+  twin.start(original.instance === "" ? "" : world.newInstance());
+  world.agenda.after(Number(forMs), () => twin.stop("kill"));
+}
+
 function startIngress(world: World, { of, with: { dialect = "delta" } }: Step): void {
   const [zone, name] = of.split("/") as [string, string];
   const at = world.zones.findIndex((plane) => plane.name === zone) + 1;
@@ -436,14 +446,16 @@ function writtenByHand(world: World, step: Step): void {
 
 function writePolicy(world: World, { of, with: given }: Step): void {
   const [mesh, name] = of.split("/") as [string, string];
-  const { kind = "permission", from = "*", to = "*", gone = false } = given;
+  const { kind = "permission", from = "*", to = "*", gone = false, broken = false } = given;
   const type = kind === "route" ? "TrafficRoute" : "TrafficPermission";
   const plane = writer(world);
   if (gone) return world.write(plane, [{ op: "delete", key: { type, mesh, name } }]);
   const resource: Draft = kind === "route"
     ? route(mesh, name, String(from), { split: splitOf(given) })
     : permission(mesh, name, String(from), String(to));
-  world.write(plane, [{ op: "put", resource }]);
+  // As nobody could write it through the API: it cannot even be put into bytes.
+  const written = broken ? { ...resource, spec: { sources: "nonsense" } } : resource;
+  world.write(plane, [{ op: "put", resource: written }]);
 }
 
 function splitOf({ to = "web", weight = 20, zone = "east" }: With): JsonObject[] {
@@ -523,6 +535,7 @@ function startProcess(world: World, { of, with: { store } }: Step): void {
     plane.kill(false);
     plane.disk.load(store === "old" && old ? old : { revision: 0, resources: [] });
     plane.disk.replaced = true;
+    if (plane === world.global) { for (const { name } of world.zones) world.heldBack.add(name); }
   }
   world.start(plane);
   plane.disk.replaced = false;

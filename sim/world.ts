@@ -6,6 +6,7 @@
 //                            ▼ │                         ▼
 //                           disks                      checks
 
+import type { UplinkMsg } from "../actors/uplink/messages.ts";
 import type { Message } from "../actors/runtime/actor.ts";
 import type { Tree } from "../actors/runtime/tree.ts";
 import type { WriteResult } from "../actors/hub/messages.ts";
@@ -59,6 +60,12 @@ export class Violation extends Error {
   }
 }
 
+/** What may be known of a zone's link. */
+interface UplinkSeen {
+  readonly session: { readonly global: unknown } | null;
+  readonly allegiance: { readonly held: unknown };
+}
+
 export interface Figure {
   readonly what: string;
   readonly ms: number;
@@ -100,6 +107,8 @@ export class World {
   readonly dice: { readonly process: Dice; readonly proxies: Dice };
   readonly pace: Pace;
   violation: Violation | null = null;
+  /** Zones whose global was replaced, and that nobody has told to follow the new one. */
+  readonly heldBack = new Set<string>();
   /** What scenarios measured. */
   readonly figures: Figure[] = [];
   /** Since the last mark: keys that were deleted, by process. */
@@ -241,8 +250,24 @@ export class World {
     return [...this.envoys].filter(([id]) => id.startsWith(`${zone}/`)).map(([, envoy]) => envoy);
   }
 
+  /** An operator takes the global that is there for the right one, as often as it takes. */
+  accept(zone: string): void {
+    this.heldBack.delete(zone);
+    const plane = this.zone(zone);
+    const again = (): void => {
+      const uplink = plane.kernel?.peek("uplink") as UplinkSeen | undefined;
+      if (uplink?.session?.global && !uplink.allegiance.held) return;
+      if (uplink?.session?.global) {
+        plane.ask("uplink", (reply): UplinkMsg => ({ tag: "accept_global", reply }), () => {});
+      }
+      this.agenda.after(TICK_MS, again);
+    };
+    again();
+  }
+
   /** Everything that was broken is whole from now on. */
   heal(): void {
+    for (const zone of this.heldBack) this.accept(zone);
     this.luck.healed = true;
     for (const link of this.network.links()) link.loss = 0;
     for (const [from, to] of this.#pairs()) this.network.set(from, to, true);

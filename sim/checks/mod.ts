@@ -3,8 +3,14 @@
 import type { Check, World } from "../world.ts";
 import { nothingOverflows, versionsGoForward } from "./forward.ts";
 import { incrementalEqualsScratch } from "./scratch.ts";
-import { addressesStay, meshesStayApart, serversListenFirst } from "./seen.ts";
-import { zonesAndGlobalAgree } from "./sync.ts";
+import {
+  addressesStay,
+  meshesStayApart,
+  nothingDangles,
+  rejectionsAreNoticed,
+  serversListenFirst,
+} from "./seen.ts";
+import { strangersTakeNothing, zonesAndGlobalAgree } from "./sync.ts";
 import { noWriteIsLost } from "./writes.ts";
 import { receiptsComplete, zonesTellTheTruth } from "./zone.ts";
 
@@ -12,7 +18,10 @@ export function everyCheck(world: World): readonly Check[] {
   return [
     meshesStayApart(world),
     serversListenFirst(world),
+    nothingDangles(world),
     addressesStay(world),
+    rejectionsAreNoticed(world),
+    strangersTakeNothing(world),
     versionsGoForward(world),
     nothingOverflows(world),
     noWriteIsLost(world),

@@ -96,7 +96,8 @@ export function incrementalEqualsScratch(world: World): Check {
       const zone = world.zone(envoy.options.server.name);
       const { key } = envoy.options;
       const actor = actorOf(zone, key);
-      if (!actor?.snapshot) return;
+      // Without a stream nothing is made for it.
+      if (!actor?.snapshot || !actor.stream) return;
       const now = generate(zone, key, {
         actor,
         ingress: actor.ingress,

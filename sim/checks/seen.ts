@@ -42,6 +42,26 @@ export function meshesStayApart(_world: World): Check {
   };
 }
 
+/** At no moment do listeners or routes lead to a cluster that the proxy does not have. */
+export function nothingDangles(_world: World): Check {
+  return {
+    name: "every configuration is consistent",
+    applied(envoy, { typeUrl }) {
+      if (typeUrl === TYPES.endpoint || typeUrl === TYPES.secret) return;
+      // Who rejects clusters has to do without.
+      if (envoy.rejected > 0 || !envoy.caughtUp) return;
+      const clusters = envoy.runs(TYPES.cluster);
+      for (const holder of [TYPES.listener, TYPES.route]) {
+        for (const { name, leadsTo } of envoy.runs(holder).values()) {
+          for (const cluster of leadsTo) {
+            assert(clusters.has(cluster), `${name} of ${envoy.text} leads to ${cluster}: unknown`);
+          }
+        }
+      }
+    },
+  };
+}
+
 /** A client is never told to use what its server has not taken over. */
 export function serversListenFirst(world: World): Check {
   const listened = (address: string): boolean => {
@@ -67,6 +87,20 @@ export function serversListenFirst(world: World): Check {
           known.add(address);
         }
       }
+    },
+  };
+}
+
+/** What proxies reject does not go unnoticed. */
+export function rejectionsAreNoticed(world: World): Check {
+  const MANY = 5;
+  return {
+    name: "rejections are noticed",
+    atRest() {
+      const noticed = world.counts.get("ursa_xds_nacks_total") ?? 0;
+      let rejected = 0;
+      for (const envoy of world.envoys.values()) rejected += envoy.rejected;
+      assert(noticed > 0 || rejected < MANY, `${rejected} responses were rejected, and none noted`);
     },
   };
 }

@@ -35,6 +35,21 @@ export function zonesAndGlobalAgree(world: World): Check {
   };
 }
 
+/** Who lost its memory, or is another, takes nothing away that it did not bring. */
+export function strangersTakeNothing(world: World): Check {
+  return {
+    name: "a global that forgot takes nothing away",
+    committed(where, { changes }) {
+      if (!world.heldBack.has(where.name)) return;
+      for (const { key, resource, previous } of changes) {
+        const global = previous?.labels[ORIGIN_LABEL] === "global";
+        const what = `${key.type} ${key.mesh && `${key.mesh}/`}${key.name}`;
+        assert(resource || !global, `${where.name} lost ${what} to a global that was replaced`);
+      }
+    },
+  };
+}
+
 function checkDown(
   { disk: { image: here } }: ControlPlane,
   { name: zone, disk: { image: there } }: ControlPlane,

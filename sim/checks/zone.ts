@@ -6,6 +6,7 @@ import { receiptOf, type ReceiptsState } from "../../actors/receipts/receipts.ts
 import { type Inbound, isReady } from "../../core/dataplane.ts";
 import type { JsonObject, Resource } from "../../core/resource.ts";
 import type { ConfigSpec } from "../../core/mesh.ts";
+import { proxyText } from "../../core/proxy.ts";
 import type { ZoneIngressSpec } from "../../core/zone.ts";
 import { vipConfigName, vipsOf } from "../../dns/vips.ts";
 import { availableServices } from "../../xds/topology.ts";
@@ -25,6 +26,7 @@ export function zonesTellTheTruth(world: World): Check {
         checkOffered(world, zone);
         checkIdentities(world, zone);
         checkNames(zone);
+        checkUplink(zone);
       }
     },
   };
@@ -75,11 +77,18 @@ function checkInsights(world: World, zone: ControlPlane): void {
       ["ZoneIngressInsight", "ingress"],
     ] as const
   ) {
+    const shown = zone.disk.image.list(type).map(({ mesh, name }) =>
+      `${proxyType}/${mesh}/${name}`
+    );
+    for (const proxy of online) {
+      if (!proxy.startsWith(`${proxyType}/`)) continue;
+      assert(shown.includes(proxy), `${proxy} is online in ${zone.name} and has no insight`);
+    }
     for (const { mesh, name, spec } of zone.disk.image.list(type)) {
       const last = (spec["subscriptions"] as JsonObject[]).at(-1)!;
-      const shown = last["disconnectTime"] === undefined;
+      const said = last["disconnectTime"] === undefined;
       const is = online.has(`${proxyType}/${mesh}/${name}`);
-      assert.equal(shown, is, `${type} ${mesh}/${name} of ${zone.name} says online: ${shown}`);
+      assert.equal(said, is, `${type} ${mesh}/${name} of ${zone.name} says online: ${said}`);
     }
   }
 }
@@ -87,6 +96,8 @@ function checkInsights(world: World, zone: ControlPlane): void {
 /** As many streams as proxies, each owned by one actor. */
 function checkStreams(world: World, zone: ControlPlane): void {
   const connected = world.envoysOf(zone.name).filter(({ end }) => end);
+  const owners = connected.map(({ options: { key } }) => proxyText(key)).sort();
+  assert.deepEqual(owners, [...new Set(owners)], `two owners of one proxy in ${zone.name}`);
   const { streams } = zone.ads!;
   assert.equal(streams, connected.length, `streams of proxies open in ${zone.name}`);
 }
@@ -125,7 +136,21 @@ function checkIdentities(world: World, zone: ControlPlane): void {
     const trusted = identity.trustedCa.split("\n").filter((line) => line && line[0] !== "-");
     assert.deepEqual(trusted.sort(), [...roots].sort(), `roots trusted by ${who}`);
     assert(roots.some((root) => identity.certificateChain.startsWith(`${root}/`)), who);
+    const resource = zone.disk.image.get({ type: "Dataplane", mesh: key.mesh, name: key.name });
+    const { inbound = [] } = (resource?.spec["networking"] ?? {}) as {
+      readonly inbound?: readonly Inbound[];
+    };
+    for (const { tags } of inbound) {
+      const uri = `spiffe://${key.mesh}/${tags["kuma.io/service"]}`;
+      assert(identity.certificateChain.includes(uri), `certificate of ${who} is not for ${uri}`);
+    }
   }
+}
+
+function checkUplink({ name, kernel, config }: ControlPlane): void {
+  if (config.global === null) return;
+  const uplink = kernel!.peek("uplink") as { readonly session: { readonly up: boolean } | null };
+  assert(uplink.session?.up, `${name} is not connected to global`);
 }
 
 function checkNames(zone: ControlPlane): void {

@@ -1,0 +1,469 @@
+// Deliberate bugs, each around the actors of a simulated tree: whoever looks on must find every one.
+// Production code knows nothing of them.
+
+import type { Effect, Message } from "../actors/runtime/actor.ts";
+import type { AnyActor, Tree } from "../actors/runtime/tree.ts";
+import type { WriteResult } from "../actors/hub/messages.ts";
+import type { Draft, JsonObject, ResourceKey } from "../core/resource.ts";
+import { meshOfVipConfig } from "../dns/vips.ts";
+import type { Op } from "../store/store.ts";
+import type { ControlPlane } from "./control_plane.ts";
+
+// deno-lint-ignore no-explicit-any -- a bug reaches into whatever it breaks
+type Loose = any;
+
+export interface Mutant {
+  readonly name: string;
+  /** What a user would notice. */
+  readonly says: string;
+  readonly around: (tree: Tree, where: ControlPlane) => Tree;
+}
+
+type Bend = (actor: AnyActor, args: Loose) => AnyActor;
+
+/** Another actor in the place of `name`. */
+function at(name: string, bend: Bend): Mutant["around"] {
+  return (tree) =>
+    tree.map((node) =>
+      node.name === name
+        ? { ...node, actor: bend(node.actor, node.kind === "one" ? node.args : null) }
+        : node
+    );
+}
+
+/** Other arguments for `name`. */
+function withArgs(name: string, change: (args: Loose, where: ControlPlane) => Loose) {
+  return (tree: Tree, where: ControlPlane): Tree =>
+    tree.map((node) =>
+      node.name === name && node.kind === "one" ? { ...node, args: change(node.args, where) } : node
+    );
+}
+
+/** What it hears, changed; null: it does not hear it. */
+function hears(change: (msg: Loose, state: Loose) => Message | null): Bend {
+  return (actor) => ({
+    ...actor,
+    receive(state, msg, context) {
+      const heard = change(msg, state);
+      return heard === null ? [state, []] : actor.receive(state, heard, context);
+    },
+  });
+}
+
+/** What it does, changed: none, one or more in the place of each. */
+function does(change: (effect: Loose, msg: Loose, state: Loose) => readonly Effect[]): Bend {
+  return (actor) => ({
+    ...actor,
+    receive(state, msg: Message, context) {
+      const [next, effects] = actor.receive(state, msg, context);
+      return [next, effects.flatMap((effect) => [...change(effect, msg, next)])];
+    },
+  });
+}
+
+const isSend = (effect: Effect, tag: string) => effect.do === "send" && effect.msg.tag === tag;
+const isTimer = (effect: Effect, name: string) => effect.do === "timer" && effect.name === name;
+const isCommand = (effect: Loose, port: string, what: string) =>
+  effect.do === "command" && effect.port === port && effect.command.do === what;
+
+/** Drops what fits. */
+const never = (fits: (effect: Loose, msg: Loose) => boolean): Bend =>
+  does((effect, msg) => fits(effect, msg) ? [] : [effect]);
+
+/** Of a change set that is not the first: without those that fit. */
+const without = (fits: (key: ResourceKey, index: number, all: number) => boolean): Bend =>
+  hears((msg) =>
+    msg.tag !== "resources_changed" || msg.full ? msg : {
+      ...msg,
+      changes: msg.changes.filter((change: Loose, i: number) =>
+        !fits(change.key, i, msg.changes.length)
+      ),
+    }
+  );
+
+export const MUTANTS: readonly Mutant[] = [
+  {
+    name: "acknowledges before durable",
+    says: "a write is answered while it is on its way to the disk",
+    around: at("hub", (actor, args) => ({
+      ...actor,
+      receive(state, msg: Loose, context) {
+        if (msg.tag !== "write" || msg.by !== "test") return actor.receive(state, msg, context);
+        const { reply: to, ...silent } = msg;
+        const [next, effects] = actor.receive(state, silent, context);
+        const value: WriteResult = {
+          ok: true,
+          revision: args.reader.revision + 1,
+          changes: [],
+        };
+        return [next, [...effects, { do: "reply", to, value }]];
+      },
+    })),
+  },
+  {
+    name: "disk forgets its last commit",
+    says: "a process that is killed has lost what it had acknowledged",
+    around: (tree, where) => {
+      where.disk.forgetful = true;
+      return tree;
+    },
+  },
+  {
+    name: "drops a coalesced message",
+    says: "of two changes that wait together, a mesh sees the newer alone",
+    around: at("meshes", (actor) => ({
+      ...actor,
+      mailbox: { ...actor.mailbox, merge: (_waiting: Message, arrived: Message) => arrived },
+    })),
+  },
+  {
+    name: "forgets a reverse-index entry",
+    says: "a proxy is not told of one of the things that it reads",
+    around: at(
+      "meshes",
+      hears((msg) =>
+        msg.tag === "view_read" ? { ...msg, keys: new Set([...msg.keys].slice(1)) } : msg
+      ),
+    ),
+  },
+  {
+    name: "reuses a virtual IP",
+    says: "two services of a mesh have one address",
+    around: withArgs("hub", (args) => ({ ...args, derive: bentVips(args.derive, clash) })),
+  },
+  {
+    name: "moves virtual IPs",
+    says: "a service's address changes when another one comes",
+    around: withArgs("hub", (args) => ({ ...args, derive: bentVips(args.derive, rotate) })),
+  },
+  {
+    name: "accepts a stale nonce",
+    says: "an answer to an earlier response counts for the one that is out",
+    around: at(
+      "dataplanes",
+      hears((msg, state) => {
+        if (msg.tag !== "stream_request") return msg;
+        const { typeUrl, nonce } = msg.request;
+        const inFlight = state.stream?.ads.types.get(typeUrl)?.inFlight;
+        return nonce === "" || !inFlight
+          ? msg
+          : { ...msg, request: { ...msg.request, nonce: inFlight.nonce } };
+      }),
+    ),
+  },
+  {
+    name: "two owners of one proxy",
+    says: "the stream of a proxy that was taken over stays",
+    around: at(
+      "dataplanes",
+      never((effect, msg) => msg.tag === "stream_opened" && isCommand(effect, "xds", "end")),
+    ),
+  },
+  {
+    name: "a zone creates its own CA",
+    says: "a zone under a global makes a CA before global's has come",
+    around: withArgs("identity", (args) => ({ ...args, mayCreateCas: true })),
+  },
+  {
+    name: "obeys any global",
+    says: "a global that lost its store empties its zones",
+    around: at(
+      "uplink",
+      hears((msg, state) => {
+        const { accepted } = state.allegiance;
+        if (msg.tag !== "response_received" || !accepted) return msg;
+        const systemVersion = `${accepted.clusterId}:${accepted.revision + 1}`;
+        return { ...msg, response: { ...msg.response, systemVersion } };
+      }),
+    ),
+  },
+  {
+    name: "announces before listening",
+    says: "others are sent to a proxy that has no listeners yet",
+    around: at(
+      "dataplanes",
+      does((effect, msg) => {
+        if (msg.tag !== "stream_opened" || !isSend(effect, "write")) return [effect];
+        return [{ ...effect, msg: { ...effect.msg, ops: effect.msg.ops.map(ready) } }];
+      }),
+    ),
+  },
+  {
+    name: "never departs",
+    says: "a proxy that is gone stays everybody's endpoint",
+    around: at("dataplanes", never((effect) => isTimer(effect, "departure"))),
+  },
+  {
+    name: "a late close ends the newer stream",
+    says: "a proxy that reconnected is taken for gone",
+    around: at(
+      "dataplanes",
+      hears((msg, state) =>
+        msg.tag === "stream_closed" && state.stream ? { ...msg, stream: state.stream.id } : msg
+      ),
+    ),
+  },
+  {
+    name: "takes a NACK for an ACK",
+    says: "nobody hears that a proxy rejects its configuration",
+    around: at(
+      "dataplanes",
+      hears((msg) => {
+        if (msg.tag !== "stream_request" || msg.request.error === undefined) return msg;
+        const { error: _error, ...request } = msg.request;
+        return { ...msg, request };
+      }),
+    ),
+  },
+  {
+    name: "insights are not written",
+    says: "proxies are shown as they once were",
+    around: at("insights", never((effect) => isSend(effect, "write"))),
+  },
+  {
+    name: "meshes mix",
+    says: "a mesh sees the proxies of all others",
+    around: at("meshes", (actor) => ({
+      ...actor,
+      init(args, context) {
+        const [state, effects] = actor.init(args, context);
+        return [
+          state,
+          effects.map((effect: Loose) => {
+            if (!isSend(effect, "subscribe")) return effect;
+            const { mesh: _mesh, ...msg } = effect.msg;
+            return { ...effect, msg };
+          }),
+        ];
+      },
+    })),
+  },
+  {
+    name: "another's certificate",
+    says: "a proxy presents what was issued for the one before it",
+    around: at("identity", anothersCertificate),
+  },
+  {
+    name: "no new certificate for a new CA",
+    says: "proxies go on with a CA that is no longer used",
+    around: at("identity", onlyFirstCertificate),
+  },
+  {
+    name: "a disabled zone is still offered",
+    says: "requests go to a zone that an operator took out",
+    around: at("zones", without((key) => key.type === "Zone")),
+  },
+  {
+    name: "a zone forgets what was deleted",
+    says: "what was deleted on global stays in zones",
+    around: at(
+      "uplink",
+      hears((msg) =>
+        msg.tag === "response_received"
+          ? { ...msg, response: { ...msg.response, removed: [] } }
+          : msg
+      ),
+    ),
+  },
+  {
+    name: "global forgets what was deleted",
+    says: "proxies that are gone stay on global, and in other zones",
+    around: at(
+      "zones",
+      hears((msg) =>
+        msg.tag === "response_received"
+          ? { ...msg, response: { ...msg.response, removed: [] } }
+          : msg
+      ),
+    ),
+  },
+  {
+    name: "a change set loses its last change",
+    says: "a zone's link misses changes that were committed with others",
+    around: at("uplink", without((_key, i, all) => all > 1 && i === all - 1)),
+  },
+  {
+    name: "the door forgets to close",
+    says: "proxies that are gone are shown as online",
+    around: at("proxies", hears((msg) => msg.tag === "stream_closed" ? null : msg)),
+  },
+  {
+    name: "DNS is not told",
+    says: "names of services that came later do not resolve",
+    around: at("dns", never((effect) => effect.do === "command")),
+  },
+  {
+    name: "never connects again",
+    says: "a zone that lost global once is alone for ever",
+    around: at(
+      "uplink",
+      never((effect, msg) => msg.tag === "disconnected" && isTimer(effect, "connect")),
+    ),
+  },
+  {
+    name: "a receipt waits for ever",
+    says: "somebody who waits for a change to arrive never hears that it has",
+    around: at(
+      "receipts",
+      hears((msg) => msg.tag === "proxy_progress" && msg.outcome.state === "acked" ? null : msg),
+    ),
+  },
+  {
+    name: "actors of proxies stay",
+    says: "memory grows with every proxy that ever was there",
+    around: at("dataplanes", never((effect) => effect.do === "stop")),
+  },
+  {
+    name: "subscriptions stay",
+    says: "a mesh keeps an entry for every proxy that ever was there",
+    around: at("meshes", hears((msg) => msg.tag === "unsubscribe_view" ? null : msg)),
+  },
+  {
+    name: "writes when idle",
+    says: "a disk is busy though nothing happens",
+    around: at(
+      "zones",
+      does((effect, msg) =>
+        msg.tag === "insight_due"
+          ? [effect, {
+            do: "timer",
+            name: "insight",
+            afterMs: 200,
+            msg: { tag: "insight_due" } as Message,
+          }]
+          : [effect]
+      ),
+    ),
+  },
+  {
+    name: "removals do not reach proxies",
+    says: "a proxy keeps routes to services that are gone",
+    around: at(
+      "dataplanes",
+      does((effect) =>
+        isCommand(effect, "xds", "send")
+          ? [{
+            ...effect,
+            command: { ...effect.command, out: { ...effect.command.out, removed: [] } },
+          }]
+          : [effect]
+      ),
+    ),
+  },
+  {
+    name: "a cluster is left out",
+    says: "a proxy has routes to a cluster that it was not given",
+    around: at(
+      "dataplanes",
+      does((effect) => {
+        if (!isCommand(effect, "xds", "send")) return [effect];
+        const { out } = effect.command;
+        if (!out.typeUrl.endsWith("Cluster") || out.resources.length < 3) return [effect];
+        const resources = out.resources.slice(0, -1);
+        return [{ ...effect, command: { ...effect.command, out: { ...out, resources } } }];
+      }),
+    ),
+  },
+  {
+    name: "ACKs what it did not store",
+    says: "a zone says that it has what it has not",
+    around: at(
+      "uplink",
+      does((effect) =>
+        isSend(effect, "write") && effect.msg.ops.length > 2
+          ? [{ ...effect, msg: { ...effect.msg, ops: effect.msg.ops.slice(1) } }]
+          : [effect]
+      ),
+    ),
+  },
+  {
+    name: "an older stream of a zone is served",
+    says: "two control planes of one name overwrite each other",
+    around: at(
+      "zones",
+      never((effect, msg) => msg.tag === "stream_opened" && isCommand(effect, "kds", "close")),
+    ),
+  },
+  {
+    name: "drained proxies come back",
+    says: "a proxy that was taken out gets requests again while it ends",
+    around: at(
+      "dataplanes",
+      does((effect, msg) =>
+        msg.tag === "leave" && isSend(effect, "write")
+          ? [{ ...effect, msg: { ...effect.msg, ops: effect.msg.ops.map(ready) } }]
+          : [effect]
+      ),
+    ),
+  },
+];
+
+function ready(op: Op): Op {
+  if (op.op !== "put") return op;
+  const { networking } = op.resource.spec as Loose;
+  if (!networking?.inbound) return op;
+  const inbound = networking.inbound.map(({ state: _state, ...one }: Loose) => one);
+  return {
+    ...op,
+    resource: {
+      ...op.resource,
+      spec: { ...op.resource.spec, networking: { ...networking, inbound } },
+    },
+  };
+}
+
+type Addresses = readonly (readonly [string, Loose])[];
+
+/** Changes the addresses in what a zone derives. */
+function bentVips(derive: Loose, change: (entries: Addresses) => Addresses): Loose {
+  return (overlay: Loose, context: Loose) => {
+    const derived = derive(overlay, context);
+    if (!derived) return derived;
+    return {
+      ...derived,
+      ops: derived.ops.map((op: Op): Op => {
+        if (op.op !== "put" || meshOfVipConfig(op.resource.name) === undefined) return op;
+        const config = JSON.parse(String(op.resource.spec["config"]));
+        const bent = Object.fromEntries(change(Object.entries(config)));
+        const spec: JsonObject = { ...op.resource.spec, config: JSON.stringify(bent) };
+        const resource: Draft = { ...op.resource, spec };
+        return { ...op, resource };
+      }),
+    };
+  };
+}
+
+function clash(entries: Addresses): Addresses {
+  const [first] = entries;
+  return entries.map(([key, value], i) =>
+    i === 1 ? [key, { ...value, address: first![1].address }] : [key, value]
+  );
+}
+
+function rotate(entries: Addresses): Addresses {
+  return entries.map(([key, value], i) => [
+    key,
+    { ...value, address: entries[(i + 1) % entries.length]![1].address },
+  ]);
+}
+
+function anothersCertificate(actor: AnyActor): AnyActor {
+  let before: unknown = null;
+  return does((effect) => {
+    if (!isSend(effect, "identity_issued")) return [effect];
+    const { material } = effect.msg;
+    const given = before ?? material;
+    before = material;
+    return [{ ...effect, msg: { ...effect.msg, material: given } }];
+  })(actor, null);
+}
+
+function onlyFirstCertificate(actor: AnyActor): AnyActor {
+  const issued = new Set<string>();
+  return does((effect) => {
+    if (!isSend(effect, "identity_issued")) return [effect];
+    if (issued.has(effect.to)) return [];
+    issued.add(effect.to);
+    return [effect];
+  })(actor, null);
+}
