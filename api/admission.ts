@@ -34,7 +34,6 @@ const META = new Set([
   "kri",
   "status",
 ]);
-const MESH_NAME_MAX = 63;
 /** The name that a zone's resource had at a global without hashed names: `<zone>.<name>`. */
 const QUALIFIED_NAME_MAX = 252;
 
@@ -52,7 +51,7 @@ export function admit(
   const { spec, violations: zoneViolations } = withZone(kind, known, control.zone);
   const violations = [
     ...checkIdentity(kind, key, body),
-    ...(existing ? [] : checkName(kind, key, control)),
+    ...(existing ? [] : checkName(key, control)),
     ...checkLabels(kind, key, { labels: body["labels"], control }),
     ...underSpec(kind, kind.validate(spec)),
     ...zoneViolations,
@@ -116,20 +115,13 @@ function checkIdentity(
   }));
 }
 
-function checkName(
-  kind: ResourceDescriptor,
-  { name }: ResourceKey,
-  control: ControlPlane,
-): readonly Violation[] {
+function checkName({ name }: ResourceKey, control: ControlPlane): readonly Violation[] {
   if (!isResourceName(name)) {
     return [{
       path: "name",
       message: "must be an RFC 1123 subdomain: lower-case letters, digits, '-' and '.', " +
         "beginning and ending with a letter or digit, 253 at most",
     }];
-  }
-  if (kind.name === "Mesh" && name.length > MESH_NAME_MAX) {
-    return [{ path: "name", message: `must be ${MESH_NAME_MAX} characters at most` }];
   }
   if (control.federated && `${control.zone}.${name}`.length > QUALIFIED_NAME_MAX) {
     return [{

@@ -17,6 +17,7 @@ import {
   text,
 } from "./exchange.ts";
 import { renderForK8s } from "./k8s_form.ts";
+import { checkMesh } from "./mesh_rules.ts";
 import { checkImmutable } from "./labels.ts";
 import { listPage, readListQuery } from "./listing.ts";
 import { checkDeletable, ownedBy } from "./ownership.ts";
@@ -167,6 +168,8 @@ function putItem(kind: ResourceDescriptor, key: ResourceKey, { request, view }: 
   const { draft, notes } = admission;
   const fixed = existing ? checkImmutable(existing.labels, draft.labels) : [];
   if (fixed.length > 0) return answer(invalid("Could not update a resource", fixed));
+  const outside = kind.name === "Mesh" ? checkMesh(draft, { resources, isNew: !existing }) : [];
+  if (outside.length > 0) return answer(invalid(notStored(existing), outside));
   const stale = checkMatch(request, existing);
   if (stale) return answer(stale);
   const begins = !existing && kind.name === "Mesh" ? initialPoliciesOf(draft, control.newMesh) : [];
@@ -212,8 +215,12 @@ function storeDraft(
     then: (outcome) =>
       outcome.ok
         ? written(existing ? 200 : 201, outcome.revision, said)
-        : writeProblem(`Failed to ${existing ? "update" : "create"} a resource`, outcome),
+        : writeProblem(notStored(existing), outcome),
   };
+}
+
+function notStored(existing: Resource | undefined): string {
+  return `Failed to ${existing ? "update" : "create"} a resource`;
 }
 
 function deleteItem(

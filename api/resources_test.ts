@@ -502,3 +502,20 @@ Deno.test("a zone under a global takes modern policies that say they are the zon
   const labels = { "kuma.io/origin": "zone" };
   assert.equal((await plane.call("PUT", path, { body: { ...body, labels } })).status, 201);
 });
+
+Deno.test("a mesh's own CA is there before it, unless the mesh says that it comes after", async () => {
+  const plane = testPlane();
+  const put = (mtls: JsonObject) =>
+    plane.call("PUT", "/meshes/shop", { body: { type: "Mesh", name: "shop", mtls } });
+  const conf = { cert: { secret: "ca" }, key: { inlineString: "PEM" } };
+  const backends = [{ name: "own", type: "provided", conf }];
+  const before = await put({ backends });
+  assert.deepEqual([before.status, before.json.title], [400, "Failed to create a resource"]);
+  assert.deepEqual(before.json.invalid_parameters.map(({ field }: JsonObject) => field), [
+    "mtls.backends[0].conf.cert",
+  ]);
+  assert.equal((await put({ backends, skipValidation: true })).status, 201);
+  assert.equal((await put({ backends })).json.title, "Failed to update a resource");
+  await plane.put({ type: "Secret", mesh: "shop", name: "ca", spec: { data: "eA==" } });
+  assert.equal((await put({ backends })).status, 200);
+});

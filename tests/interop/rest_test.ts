@@ -51,6 +51,12 @@ const SLOW = {
   },
 };
 
+const backend = (name: string, secret: string) => ({
+  name,
+  type: "provided",
+  conf: { cert: { secret }, key: { secret } },
+});
+
 const ROUTES: readonly Question[] = [
   ...["/policies", "/_resources", "/who-am-i", "/versions", "/nothing", "/configs"].map((path) =>
     get(path)
@@ -107,6 +113,14 @@ const BODIES: readonly Question[] = [
   mesh("m3", { labels: { "bad key": "x" } }),
   mesh("m3", { labels: { key: "bad value!" } }),
   mesh("m3", { labels: { "kuma.io/origin": "moon" } }),
+  mesh("a".repeat(64)),
+  mesh("m5"),
+  mesh("m5", { mtls: { enabledBackend: "own", backends: [backend("own", "none")] } }),
+  mesh("m5", { mtls: { enabledBackend: "ca", backends: [{ name: "ca", type: "builtin" }] } }),
+  del("/meshes/m5/secrets/m5.ca-builtin-cert-ca"),
+  mesh("m6", {
+    mtls: { enabledBackend: "own", skipValidation: true, backends: [backend("own", "none")] },
+  }),
   ...["Mesh_Upper", "-x", "1num", "m.dot", "a".repeat(254)].map((name) => mesh(name)),
   del("/meshes/m3"),
   del("/meshes/m3"),
