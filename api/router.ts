@@ -7,6 +7,7 @@ import { answer, type ApiOutcome, type ApiRequest, type IncomingRequest } from "
 import { withInsights } from "./insights/computed.ts";
 import { INSIGHT_ROUTES } from "./insights/routes.ts";
 import { INSPECT_ROUTES } from "./inspect/routes.ts";
+import { overUsable } from "./inspect/usable_view.ts";
 import { KRI_ROUTES } from "./kri.ts";
 import type { ApiView } from "./ports.ts";
 import { NOT_ACCEPTABLE, PAGE_NOT_FOUND, wrongMethod } from "./problem.ts";
@@ -36,7 +37,7 @@ const ROUTES = new RouteTable([
   ...CONTROL_PLANE_ROUTES,
   ...ENVOY_ADMIN_ROUTES,
   ...INSIGHT_ROUTES,
-  ...INSPECT_ROUTES,
+  ...INSPECT_ROUTES.map(overUsable),
   ...KRI_ROUTES,
   ...TOKEN_ROUTES,
 ]);

@@ -1,11 +1,12 @@
 // Views of meshes over the store, for whoever asks: made when asked, kept until the store changes.
 
 import { assert } from "../core/assert.ts";
-import type { DataplaneSpec } from "../core/dataplane.ts";
+import { asDataplane } from "../core/dataplane.ts";
 import type { KindTable } from "../core/kind_table.ts";
 import type { ConfigSpec, MeshSpec } from "../core/mesh.ts";
 import type { MeshView } from "../core/mesh_view.ts";
 import type { Resource } from "../core/resource.ts";
+import { whyUnusable } from "../core/usable.ts";
 import type { ZoneIngressSpec } from "../core/zone.ts";
 import { vipConfigName, vipsOf } from "../dns/vips.ts";
 import type { Store } from "../store/store.ts";
@@ -30,13 +31,16 @@ export function meshViews(
     const mesh = store.get({ type: "Mesh", mesh: "", name });
     assert(mesh, `there is no mesh "${name}" to look at`);
     const config = store.get({ type: "Config", mesh: "", name: vipConfigName(name) });
-    const listed = <Spec>(type: string, of?: string) =>
-      store.list(type, of) as unknown as readonly Resource<Spec>[];
+    // What a data plane leaves out is left out here too.
+    const usable = (type: string, of?: string) => {
+      const kind = kinds.byName(type);
+      return store.list(type, of).filter((one) => kind && whyUnusable(one, kind).length === 0);
+    };
     const view = buildMeshView({
       mesh: mesh as unknown as Resource<MeshSpec>,
-      dataplanes: listed<DataplaneSpec>("Dataplane", name),
-      zoneIngresses: listed<ZoneIngressSpec>("ZoneIngress"),
-      policies: types.flatMap((type) => store.list(type, name)),
+      dataplanes: store.list("Dataplane", name).map(asDataplane),
+      zoneIngresses: usable("ZoneIngress") as unknown as readonly Resource<ZoneIngressSpec>[],
+      policies: types.flatMap((type) => usable(type, name)),
       vips: config ? vipsOf(config as unknown as Resource<ConfigSpec>) : new Map(),
       zone,
       revision: store.revision,

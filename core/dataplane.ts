@@ -27,7 +27,7 @@ import {
   show,
   text,
 } from "./shape.ts";
-import type { JsonObject } from "./resource.ts";
+import type { JsonObject, Resource } from "./resource.ts";
 import { PROTOCOL_TAG, type Tags } from "./tags.ts";
 
 /** kuma.mesh.v1alpha1.Dataplane in JSON. */
@@ -79,6 +79,43 @@ export interface TransparentProxying {
   readonly ipFamilyMode?: "UnSpecified" | "DualStack" | "IPv4" | "IPv6";
   readonly reachableServices?: readonly string[];
 }
+
+/**
+ * A spec as it is read: a peer may leave out what is empty, and what our own rules ask for. The same
+ * spec gives the same value.
+ */
+export function dataplaneOf(spec: JsonObject): DataplaneSpec {
+  const { networking } = spec as unknown as Partial<DataplaneSpec>;
+  const inbound = networking?.inbound ?? [];
+  const gateway = networking?.gateway;
+  if (networking && inbound.every(({ tags }) => tags) && (!gateway || gateway.tags)) {
+    return spec as unknown as DataplaneSpec;
+  }
+  let whole = completed.get(spec);
+  if (!whole) {
+    whole = {
+      ...spec,
+      networking: {
+        address: "",
+        ...networking,
+        inbound: inbound.map((one) => ({ ...one, tags: one.tags ?? {} })),
+        ...(gateway && { gateway: { ...gateway, tags: gateway.tags ?? {} } }),
+      },
+    };
+    completed.set(spec, whole);
+  }
+  return whole;
+}
+
+/** The same resource where nothing was left out. */
+export function asDataplane(resource: Resource): Resource<DataplaneSpec> {
+  const spec = dataplaneOf(resource.spec);
+  return spec === resource.spec as unknown
+    ? resource as unknown as Resource<DataplaneSpec>
+    : { ...resource, spec };
+}
+
+const completed = new WeakMap<JsonObject, DataplaneSpec>();
 
 /**
  * Ready inbounds take traffic. kuma@v2.13.10:api/mesh/v1alpha1/dataplane_helpers.go (GetHealthyInbounds).

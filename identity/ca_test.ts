@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { CaBackend, MeshSpec, SecretSpec } from "../core/mesh.ts";
 import type { Draft, Resource } from "../core/resource.ts";
+import { foreignMessage } from "../proto/foreign_message_test.ts";
 import {
   caLifetimeMs,
   caSecrets,
@@ -187,4 +188,13 @@ Deno.test("a backend that only a peer could have accepted signs nothing, and say
   assert.match(why({ name: "ca-1", type: "provided", conf }), /conf\.cert\.inlineString: must be/);
   assert.match(why({ name: "ca-1", type: "builtin", conf: { caCert: "x" } }), /conf\.caCert: /);
   assert.equal(why({ name: "ca-1", type: "builtin", mode: "PERMISSIVE" }), "ca-1");
+});
+
+Deno.test("whatever a peer's Mesh says, it has CA states and a signer, or a reason", () => {
+  const specs = foreignMessage("kuma.mesh.v1alpha1.Mesh");
+  fc.assert(fc.property(specs, (spec) => {
+    const one = mesh(spec as MeshSpec);
+    const enabled = (spec as MeshSpec).mtls?.enabledBackend;
+    assert.equal(choose(one, secretsOf("ca-1")) === "none", !enabled);
+  }));
 });

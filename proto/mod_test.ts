@@ -409,3 +409,11 @@ Deno.test("knows() tells the bundle's messages from others", () => {
   assert(!knows("__proto__"));
   assert.throws(() => encode("kuma.mesh.v1alpha1.Nonsense", {}), TypeError);
 });
+
+Deno.test("floats of 32 bits are read with the digits that they were written with", () => {
+  const type = "kuma.mesh.v1alpha1.HealthCheck";
+  for (const value of [0, 0.1, 62.9, 33.333332, 1e-7, 100, 16_777_216]) {
+    const spec = { conf: { healthyPanicThreshold: value } };
+    assert.deepEqual(decode(type, encode(type, spec)), spec);
+  }
+});

@@ -7,7 +7,7 @@ import { malformed } from "./malformed.ts";
 
 /** `Value` is what JSON is parsed to before it is written: number, string, Long parts, bytes. */
 export interface Scalar<Value> {
-  readonly wireType: 0 | 1 | 2;
+  readonly wireType: 0 | 1 | 2 | 5;
   parse(json: unknown): Value;
   isDefault(value: Value): boolean;
   write(writer: Writer, value: Value): void;
@@ -192,12 +192,29 @@ const DOUBLE: Scalar<number> = {
   zero: 0,
 };
 
+const FLOAT: Scalar<number> = {
+  ...DOUBLE,
+  wireType: 5,
+  write: (writer, value) => void writer.float(value),
+  read: (reader) => renderNumber(shortest(reader.float())),
+};
+
+/** The fewest digits that mean the same 32 bits: 62.9, and not 62.900001525878906. */
+function shortest(value: number): number {
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return value;
+}
+
 /** Those that the bundle has; Envoy and Kuma use no others. */
 const SCALARS: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ["string", TEXT],
   ["bytes", BYTES],
   ["bool", BOOL],
   ["double", DOUBLE],
+  ["float", FLOAT],
   ["int32", int32(INT32, (writer, value) => void writer.int32(value), (reader) => reader.int32())],
   [
     "uint32",

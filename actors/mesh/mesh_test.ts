@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import fc from "fast-check";
 import { everyKind } from "../../cli/kinds.ts";
 import type { MeshView } from "../../core/mesh_view.ts";
 import { keyText, type Resource } from "../../core/resource.ts";
+import { foreignMessage } from "../../proto/foreign_message_test.ts";
 import type { Change, HubMsg, Op } from "../hub/messages.ts";
 import type { Context, Effect } from "../runtime/actor.ts";
 import { mesh } from "./mesh.ts";
@@ -242,4 +244,26 @@ Deno.test("whatever a peer's Mesh asks for, mutual TLS stays on", () => {
   assert.match(world.logged[0]!, /mutual TLS, where it is on, stays strict: .*mode: must not be/);
   world.change(mtls({ enabledBackend: "gone", backends: [{ name: "hsm", type: "vault" }, {}] }));
   assert.equal(world.view?.mtls?.backend, "gone");
+});
+
+Deno.test("whatever a peer's resources say, the view is made, and nothing in it is without mutual TLS", () => {
+  const foreign = (type: string) => foreignMessage(`kuma.mesh.v1alpha1.${type}`);
+  const state = fc.record({
+    mesh: foreign("Mesh"),
+    route: foreign("TrafficRoute"),
+    permission: foreign("TrafficPermission"),
+    ingress: foreign("ZoneIngress"),
+  });
+  fc.assert(fc.property(state, ({ mesh, route, permission, ingress }) => {
+    const world = ready();
+    world.change(
+      { ...MESH, spec: mesh },
+      resource({ type: "TrafficRoute", name: "r", spec: route }),
+      resource({ type: "TrafficPermission", name: "p", spec: permission }),
+      resource({ type: "ZoneIngress", mesh: "", name: "i", spec: { ...ingress, zone: "west" } }),
+    );
+    world.tell({ tag: "subscribe_view", to: "late" });
+    const wanted = (mesh as { mtls?: { enabledBackend?: string } }).mtls?.enabledBackend;
+    assert.equal(world.view?.mtls?.backend, wanted || undefined);
+  }));
 });

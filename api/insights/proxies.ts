@@ -1,6 +1,6 @@
 // The proxies of a mesh with their status: what insights are computed from.
 
-import type { DataplaneSpec } from "../../core/dataplane.ts";
+import { dataplaneOf, type DataplaneSpec } from "../../core/dataplane.ts";
 import type { ProxyInsightSpec } from "../../core/insights.ts";
 import { dataplaneStatus, type ProxyStatus } from "../../core/proxy_status.ts";
 import { SERVICE_TAG, type Tags, ZONE_TAG } from "../../core/tags.ts";
@@ -16,7 +16,7 @@ export interface Proxy {
 
 export function proxiesOf(mesh: string, resources: ResourceView): readonly Proxy[] {
   return resources.list("Dataplane", mesh).map(({ name, spec: given }) => {
-    const spec = given as unknown as DataplaneSpec;
+    const spec = dataplaneOf(given);
     const insight = resources.get({ type: "DataplaneInsight", mesh, name })?.spec as
       | ProxyInsightSpec
       | undefined;

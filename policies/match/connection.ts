@@ -21,7 +21,7 @@ export interface ConnectionSpec {
 }
 
 export interface SelectorSpec {
-  readonly selectors: readonly Selector[];
+  readonly selectors?: readonly Selector[];
 }
 
 /** The resource that selects a whole proxy most specifically. */
@@ -29,7 +29,7 @@ export function matchDataplane<Spec extends SelectorSpec>(
   resources: readonly Resource<Spec>[],
   tagSets: readonly Tags[],
 ): Resource<Spec> | undefined {
-  return best(resources, ({ selectors }) => bestRank(selectors, tagSets));
+  return best(resources, ({ selectors = [] }) => bestRank(selectors, tagSets));
 }
 
 /** Every resource with a destination that matches, those with the most specific source first. */

@@ -1,10 +1,11 @@
 // Inspection over views of meshes: the answers, from what generation stands on.
 
 import { assert } from "../../core/assert.ts";
-import type { DataplaneSpec } from "../../core/dataplane.ts";
+import { asDataplane } from "../../core/dataplane.ts";
 import type { Inspection } from "../../core/inspection.ts";
 import type { KindTable } from "../../core/kind_table.ts";
 import type { MeshView } from "../../core/mesh_view.ts";
+import { whyUnusable } from "../../core/usable.ts";
 import type { Resource } from "../../core/resource.ts";
 import { matchesHash } from "../../policies/match/rules.ts";
 import { gatewayOf, type GatewaySpec } from "../../policies/match/target_ref.ts";
@@ -26,9 +27,16 @@ export interface Inspected {
 }
 
 export function inspect(inspected: Inspected): Inspection {
-  const { kinds, viewOf, list } = inspected;
+  const { kinds, viewOf } = inspected;
+  // What a data plane leaves out is left out here too; a Mesh it never does, and proxies are asked about.
+  const isUsable = (one: Resource) => {
+    const kind = kinds.byName(one.type);
+    return ["Dataplane", "Mesh"].includes(one.type) ||
+      (kind && whyUnusable(one, kind).length === 0);
+  };
+  const list: Inspected["list"] = (type, mesh) => inspected.list(type, mesh).filter(isUsable);
   const policies = kinds.all().filter(({ policy }) => policy);
-  const proxy = (dataplane: Resource) => dataplane as unknown as Resource<DataplaneSpec>;
+  const proxy = asDataplane;
   const referable = ({ mesh }: Resource) => referableOf(viewOf(mesh));
   const rules = (dataplane: Resource) => {
     const mesh = list("Mesh").find(({ name }) => name === dataplane.mesh);
@@ -49,7 +57,8 @@ export function inspect(inspected: Inspected): Inspection {
     concerns(policy, dataplane) {
       const kind = kinds.byName(policy.type);
       assert(kind, `${policy.type} is no kind`);
-      return concernsDataplane(policy, proxy(dataplane), { kind, referable: referable(policy) });
+      return isUsable(policy) === true &&
+        concernsDataplane(policy, proxy(dataplane), { kind, referable: referable(policy) });
     },
     rules,
     matchesHash,
