@@ -163,19 +163,26 @@ for (const [path, expected] of Object.entries(recorded)) {
 }
 
 Deno.test("_rules warns of a route that is not there, and of more sets of tags than can be told", async () => {
-  const policy = (name: string, spec: JsonObject) =>
-    world.put({ type: "MeshRateLimit", mesh: MESH, name, spec });
-  await policy("lost", { targetRef: { kind: "MeshHTTPRoute", name: "nowhere" }, to: [] });
+  const policy = (type: string, name: string, spec: JsonObject) =>
+    world.put({ type, mesh: MESH, name, spec });
+  const route = { kind: "MeshHTTPRoute", name: "nowhere" };
+  const to = [{ targetRef: { kind: "Mesh" }, default: { http: { requestTimeout: "1s" } } }];
+  await policy("MeshTimeout", "lost", { targetRef: route, to });
   const from = Array.from({ length: 16 }, (_, index) => ({
     targetRef: { kind: "MeshSubset", tags: { [`tag-${index}`]: "x" } },
-    default: { local: {} },
+    default: { http: [] },
   }));
-  await policy("many", { targetRef: { kind: "MeshService", name: "db" }, from });
+  const targetRef = { kind: "MeshService", name: "db" };
+  await policy("MeshFaultInjection", "many", { targetRef, from });
+  await policy("MeshFaultInjection", "few", { targetRef, rules: [{ default: { http: [] } }] });
   const { rules } = await get("dataplanes/db-1/_rules");
-  const { warnings } = rules.find(({ type }: JsonObject) => type === "MeshRateLimit");
-  assert.deepEqual(warnings, [
+  const warningsOf = (type: string) =>
+    rules.find((one: JsonObject) => one["type"] === type).warnings;
+  assert.deepEqual(warningsOf("MeshTimeout"), [
     'unable to resolve TargetRef on policy: mesh:shop name:lost error:"there is no MeshHTTPRoute \\"nowhere\\""',
-    "MeshRateLimit has more than 4096 combinations of tags: they are not shown",
+  ]);
+  assert.deepEqual(warningsOf("MeshFaultInjection"), [
+    "MeshFaultInjection has more than 4096 combinations of tags: they are not shown",
   ]);
 });
 
