@@ -185,10 +185,11 @@ export async function dialGlobal(
   system: System,
   late: Pick<LatePorts, "kds" | "envoys">,
 ): Promise<Listening> {
-  const { config, log } = parts;
+  const { config, log, instanceId } = parts;
   const client = createKdsClient({
     url: config.global!,
     ...await membership(config),
+    run: { instance: instanceId, startedAtMs: Date.now() },
     socketPath: socketPath(config.data),
     version: KUMA_VERSION,
     deliver: (event) => system.send(UPLINK, event),

@@ -58,6 +58,14 @@ export interface CallerInfo {
   readonly peer: string;
   /** Every authorization value that came along. */
   readonly authorization: readonly string[];
+  /** Null when it does not say, as Kuma's do not. */
+  readonly run: ZoneRun | null;
+}
+
+/** One run of a zone's control plane. */
+export interface ZoneRun {
+  readonly instance: string;
+  readonly startedAtMs: number;
 }
 
 /** In call metadata too: names arrive hashed, so global must not prefix them. */

@@ -392,7 +392,7 @@ export class KdsClientEdge {
 
 function callerOf({ peer }: End): CallerInfo {
   const features = [ZONE_PING_HEALTH, HASH_SUFFIX];
-  return { features, version: "sim", peer: peer.site.name, authorization: [] };
+  return { features, version: "sim", peer: peer.site.name, authorization: [], run: null };
 }
 
 function headers(value: Headers): Uint8Array {

@@ -56,12 +56,12 @@ function start(args: Partial<GlobalArgs> = {}) {
     at,
     change,
     open(zone: string, authorization: readonly string[], kind: StreamKind = "global_to_zone") {
-      const caller = { features: [], version: "", peer: "127.0.0.1:1", authorization };
+      const caller = { features: [], version: "", peer: "127.0.0.1:1", run: null, authorization };
       tell({ tag: "stream_opened", stream: `s${++streams}`, kind, zone, caller });
       return `s${streams}`;
     },
     check(zone: string, authorization: readonly string[]) {
-      const caller = { features: [], version: "", peer: "127.0.0.1:1", authorization };
+      const caller = { features: [], version: "", peer: "127.0.0.1:1", run: null, authorization };
       tell({ tag: "health_checked", zone, caller, reports: [] });
     },
     closed: () =>

@@ -77,6 +77,7 @@ import {
   renderSubscription,
   type Subscription,
 } from "../../kds/zone_insight.ts";
+import { contend, type Holder } from "./fencing.ts";
 import type { ZoneArgs, ZoneMsg, ZoneStatus } from "./messages.ts";
 
 /** GlobalToZoneSync: we send. */
@@ -127,6 +128,10 @@ interface State {
   readonly trust: Trust;
   readonly trustedInstance: string;
   readonly takeoversAtMs: readonly number[];
+  /** Whose the name is, as far as that is told. */
+  readonly holder: Holder | null;
+  /** Another control plane that wants the name, and was refused. */
+  readonly rival: { readonly message: string; readonly atMs: number } | null;
   readonly insightDirty: boolean;
   readonly deleted: boolean;
 }
@@ -137,6 +142,8 @@ const AGAIN_MS = 200;
 /** More takeovers than this in a minute: two control planes use one zone name. */
 const TAKEOVERS_ALARM = 3;
 const TAKEOVERS_WINDOW_MS = 60_000;
+/** A zone that is refused comes back within this. */
+const RIVAL_MS = 60_000;
 /** Pages of what a NACK says are for the zone's own log. */
 const MESSAGE_CHARS_MAX = 2_000;
 
@@ -163,6 +170,8 @@ export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
       trust: newTrust(),
       trustedInstance: "",
       takeoversAtMs: [],
+      holder: null,
+      rival: null,
       insightDirty: false,
       deleted: false,
     };
@@ -230,6 +239,58 @@ function streamOpened(
   if (state.deleted) {
     return [state, [close(msg.stream, "unavailable", "the zone is being deleted")]];
   }
+  const { stream, caller } = msg;
+  const contest = contend(state.args.zone, state.holder, {
+    run: caller.run,
+    live: hasStream(state),
+    nowMs: at.nowMs,
+  });
+  if (!contest.ok) return rivalRefused(state, { stream, peer: caller.peer, ...contest }, at);
+  return streamTaken({ ...state, holder: contest.holder }, msg, at);
+}
+
+function hasStream({ down, up, admin }: State): boolean {
+  return down !== null || up !== null || admin.size > 0;
+}
+
+/** Told once; counted each time that it comes back. */
+function rivalRefused(
+  state: State,
+  { stream, peer, message }: {
+    readonly stream: string;
+    readonly peer: string;
+    readonly message: string;
+  },
+  at: Context,
+): Turn<State> {
+  const { zone } = state.args;
+  const isNews = rivalNow(state, at) === null;
+  const next = { ...state, rival: { message, atMs: at.nowMs } };
+  const effects: Effect[] = [
+    close(stream, "failed_precondition", message),
+    count("ursa_zone_name_conflicts_total", { zone }),
+    // Until it has been quiet for a while.
+    timer("rival", RIVAL_MS, { tag: "insight_due" }),
+  ];
+  if (!isNews) return [next, effects];
+  const [told, insight] = insightNow(next, at);
+  const reason = { zone, peer, reason: message };
+  return [told, [
+    ...effects,
+    log("error", "two control planes use one zone name", reason),
+    ...insight,
+  ]];
+}
+
+function rivalNow({ rival }: State, at: Context): State["rival"] {
+  return rival && at.nowMs < rival.atMs + RIVAL_MS ? rival : null;
+}
+
+function streamTaken(
+  state: State,
+  msg: ServerEvent & { readonly tag: "stream_opened" },
+  at: Context,
+): Turn<State> {
   const { kind, stream, caller } = msg;
   if (!isSync(kind)) return adminOpened(state, { stream, kind }, at);
   const old = kind === "global_to_zone" ? state.down : state.up;
@@ -329,10 +390,12 @@ function takenOver(
 }
 
 function streamClosed(
-  state: State,
+  before: State,
   { stream, reason, byPeer }: ServerEvent & { readonly tag: "stream_closed" },
   at: Context,
 ): Turn<State> {
+  const { holder } = before;
+  const state = { ...before, holder: holder && { ...holder, seenAtMs: at.nowMs } };
   const { zone } = state.args;
   const isDown = state.down?.stream === stream;
   // Only the current streams count: an old one may close late.
@@ -777,6 +840,7 @@ function writeInsight(state: State, at: Context): Effect {
 
 function ursaStatus(state: State, at: Context): JsonObject {
   const { down, takeoversAtMs } = state;
+  const rival = rivalNow(state, at);
   const rejected = down
     ? [...rejections(down.sender, down.book)].map(([type, message]) => [
       type,
@@ -787,7 +851,8 @@ function ursaStatus(state: State, at: Context): JsonObject {
   return {
     ...(down && { revision: settledRevision(down.sender) }),
     ...(rejected.length > 0 && { rejected: Object.fromEntries(rejected) }),
-    ...(recent.length > TAKEOVERS_ALARM && {
+    ...(rival && { alarm: rival.message }),
+    ...(!rival && recent.length > TAKEOVERS_ALARM && {
       alarm: `${recent.length} takeovers within a minute: is this zone's name used twice?`,
     }),
   };

@@ -20,6 +20,7 @@ const caller = {
   version: "0.1.0",
   peer: "127.0.0.1:1",
   authorization: [],
+  run: null,
 };
 
 function start(part: Partial<typeof args> & { readonly insight?: null } = {}) {

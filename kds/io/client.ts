@@ -38,6 +38,7 @@ import {
   type SyncKind,
   ZONE_PING_HEALTH,
   type ZoneReport,
+  type ZoneRun,
 } from "../wire.ts";
 import {
   AUTHORIZATION,
@@ -47,6 +48,8 @@ import {
   HEALTH_PATH,
   KEEPALIVE_TIMEOUT_MS,
   PROGRESS,
+  RUN,
+  runText,
   STREAM_PATHS,
   toBuffer,
 } from "./methods.ts";
@@ -59,6 +62,8 @@ export interface KdsClientOptions {
    * asked until it has an answer.
    */
   readonly ca: string | null | (() => Promise<string | null>);
+  /** Left out, global cannot tell this run of the zone from another. */
+  readonly run?: ZoneRun;
   /** What this zone shows to prove its name; read anew for each connection. */
   readonly token?: () => Promise<string | null>;
   /** For the relay: a path in a folder that only this user may enter, at most 100 bytes long. */
@@ -317,8 +322,8 @@ class Link {
   }
 
   async #metadata(zone: string, reports: readonly ZoneReport[] = []): Promise<Metadata> {
-    const { version, token } = this.#options;
-    return metadataFor({ zone, version, reports, token: await token?.() ?? null });
+    const { version, token, run = null } = this.#options;
+    return metadataFor({ zone, version, reports, run, token: await token?.() ?? null });
   }
 
   async #dial(): Promise<Client> {
@@ -387,14 +392,16 @@ class Link {
   }
 }
 
-function metadataFor({ zone, version, reports, token }: {
+function metadataFor({ zone, version, reports, run, token }: {
   readonly zone: string;
   readonly version: string;
   readonly reports: readonly ZoneReport[];
+  readonly run: ZoneRun | null;
   readonly token: string | null;
 }): Metadata {
   const metadata = new Metadata();
   if (token !== null) metadata.set(AUTHORIZATION, `Bearer ${token}`);
+  if (run !== null) metadata.set(RUN, runText(run));
   metadata.set(CLIENT_ID, zone);
   metadata.set("kds-version", "v3");
   metadata.set("version", version);

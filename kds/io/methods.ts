@@ -1,7 +1,7 @@
 // The six calls between zones and global, as both edges know them. Bytes pass as they are.
 
 import { Buffer } from "node:buffer";
-import type { StreamKind, ZoneReport } from "../wire.ts";
+import type { StreamKind, ZoneReport, ZoneRun } from "../wire.ts";
 
 const SYNC = "/kuma.mesh.v1alpha1.KDSSyncService";
 const GLOBAL = "/kuma.mesh.v1alpha1.GlobalKDSService";
@@ -27,6 +27,19 @@ export const CLIENT_ID = "client-id";
 export const AUTHORIZATION = "authorization";
 /** Ours, on health checks: progress of the zone's proxies as JSON. Others ignore it. */
 export const PROGRESS = "ursa-progress";
+
+/** Ours, on every call: which run of the zone's control plane it is. Others ignore it. */
+export const RUN = "ursa-run";
+
+export function runText({ instance, startedAtMs }: ZoneRun): string {
+  return `${startedAtMs}.${instance}`;
+}
+
+/** Null when it makes no sense. */
+export function readRun(text: string): ZoneRun | null {
+  const [, startedAtMs, instance] = /^(\d{1,15})\.([\w.-]{1,128})$/.exec(text) ?? [];
+  return instance === undefined ? null : { instance, startedAtMs: Number(startedAtMs) };
+}
 
 export function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

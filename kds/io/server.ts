@@ -36,6 +36,8 @@ import {
   KEEPALIVE_TIMEOUT_MS,
   PROGRESS,
   readReports,
+  readRun,
+  RUN,
   SERVER_KEEPALIVE_MS,
   STREAM_PATHS,
   toBuffer,
@@ -389,6 +391,7 @@ function callerOf(call: Pick<Call, "metadata" | "getPeer">): CallerInfo {
     version: textOf(metadata, "version"),
     peer: call.getPeer(),
     authorization: metadata.get(AUTHORIZATION).map(String),
+    run: readRun(textOf(metadata, RUN)),
   };
 }
 

@@ -103,6 +103,38 @@ Deno.test("a zone joins with its token, is cut off when it is revoked, and comes
     assert.equal(new Set(refusals.map(({ fields }) => fields["reason"])).size, refusals.length);
   }));
 
+Deno.test("of two control planes with one name the younger has it, and both sides say so", () =>
+  onStage(async (stage) => {
+    const { global, port } = await stage.global();
+    await global.put("Mesh", "default");
+    const east = async (instance: string, startedAtMs: number) => {
+      const dir = `${stage.dir}/${instance}`;
+      await Deno.mkdir(dir);
+      const url = `grpcs://127.0.0.1:${port}`;
+      const run = { instance, startedAtMs };
+      const zone = new ZonePeer("east", { url, ca: trust.cert, dir, run });
+      stage.onEnd.push(() => zone.stop());
+      return zone;
+    };
+    const older = await east("older", 1_000);
+    await until(() => older.names("Mesh").includes("default"), "the mesh in the older one");
+    const younger = await east("younger", 2_000);
+    await until(() => younger.names("Mesh").includes("default"), "the mesh in the younger one");
+    await until(() => older.said("global refuses this zone"), "the refusal of the older one");
+    assert.match(
+      (await older.status()).lastError ?? "",
+      /^FAILED_PRECONDITION: zone "east" is taken by control plane younger, .*stop one of them/,
+    );
+    const said = () =>
+      global.logs.filter(({ message }) => message === "two control planes use one zone name");
+    assert.equal(said().length, 1);
+    await until(() => {
+      const { ursa } = global.find("ZoneInsight", "east")?.spec ?? {};
+      return JSON.stringify(ursa ?? {}).includes("is taken by control plane younger");
+    }, "the alarm in the insight");
+    assert.equal((await younger.status()).lastError, null);
+  }));
+
 Deno.test("global asks a zone about its Envoys, and hears the zone's own words", () =>
   onStage(async (stage) => {
     const { global, port } = await stage.global();

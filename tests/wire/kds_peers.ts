@@ -21,7 +21,7 @@ import type { Draft, Resource, ResourceKey } from "../../core/resource.ts";
 import type { AdminRequest } from "../../kds/admin.ts";
 import { createKdsClient, type KdsClient } from "../../kds/io/client.ts";
 import { type KdsServer, serveKds } from "../../kds/io/server.ts";
-import type { ClientCommand, ServerCommand } from "../../kds/wire.ts";
+import type { ClientCommand, ServerCommand, ZoneRun } from "../../kds/wire.ts";
 import { openMemoryStore } from "../../store/memory.ts";
 import type { Op, Store } from "../../store/store.ts";
 
@@ -203,6 +203,7 @@ export class ZonePeer extends Peer {
       readonly ca: string | null;
       readonly dir: string;
       readonly token?: () => Promise<string | null>;
+      readonly run?: ZoneRun;
     },
   ) {
     let client: KdsClient | null = null;
@@ -224,6 +225,7 @@ export class ZonePeer extends Peer {
       url: to.url,
       ca: to.ca,
       ...(to.token && { token: to.token }),
+      ...(to.run && { run: to.run }),
       socketPath: `${to.dir}/${name}.sock`,
       version: "0.1.0",
       deliver: (event) => void this.system.send(UPLINK, event),
