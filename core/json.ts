@@ -1,6 +1,6 @@
 // Small words about JSON values of unknown shape.
 
-import type { JsonObject } from "./resource.ts";
+import type { Json, JsonObject } from "./resource.ts";
 
 /** For input from outside: an object, and neither null nor a list. */
 export function isObject(value: unknown): value is JsonObject {
@@ -10,6 +10,11 @@ export function isObject(value: unknown): value is JsonObject {
 /** The value if it is an object; what is missing or something else is an empty one. */
 export function objectOf(value: unknown): JsonObject {
   return isObject(value) ? value : {};
+}
+
+/** The value if it is a list; what is missing or something else is an empty one. */
+export function listOf(value: unknown): readonly Json[] {
+  return Array.isArray(value) ? value : [];
 }
 
 /** Equality, whatever the order of keys; a field that is undefined is an absent one. */

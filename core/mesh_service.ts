@@ -1,7 +1,7 @@
 // Services that are resources: the proxies that they stand for, and their ports. kuma@v2.13.10:pkg/core/resources/apis/{meshservice,meshexternalservice,meshmultizoneservice}.
 
-import { objectOf } from "./json.ts";
-import type { Json, JsonObject, Resource } from "./resource.ts";
+import { listOf, objectOf } from "./json.ts";
+import type { JsonObject, Resource } from "./resource.ts";
 import { matchesTags, type Tags } from "./tags.ts";
 
 /** Any of the proxy's tag sets has to fit, or its name. */
@@ -9,8 +9,8 @@ export function selectsDataplane({ spec }: Resource, { name, spec: proxy }: Reso
   const { dataplaneRef, dataplaneTags } = objectOf(spec["selector"]);
   if (dataplaneRef !== undefined) return objectOf(dataplaneRef)["name"] === name;
   if (dataplaneTags === undefined) return false;
-  const { inbound = [], gateway } = objectOf(proxy["networking"]);
-  const owners = [...Array.isArray(inbound) ? inbound : [], gateway];
+  const { inbound, gateway } = objectOf(proxy["networking"]);
+  const owners = [...listOf(inbound), gateway];
   return owners.some((owner) =>
     matchesTags(objectOf(dataplaneTags) as Tags, objectOf(objectOf(owner)["tags"]) as Tags)
   );
@@ -35,7 +35,7 @@ export function portsOf({ type, spec }: Resource): readonly ServicePort[] {
     const { port, protocol } = objectOf(spec["match"]);
     return [portOf({ port: port ?? 0, appProtocol: protocol ?? "tcp" })];
   }
-  return ((spec["ports"] ?? []) as readonly Json[]).map(objectOf).map(portOf);
+  return listOf(spec["ports"]).map(objectOf).map(portOf);
 }
 
 function portOf({ name, port, appProtocol }: JsonObject): ServicePort {

@@ -293,3 +293,43 @@ for (const [path, status, title] of MISSING) {
     assert.deepEqual([answer.status, json?.title ?? null], [status, title]);
   });
 }
+
+Deno.test("what peers send as it should not be is as if it were not there", async () => {
+  const { put, call } = testPlane({ mode: "global" }, { kinds: everyKind() });
+  await put({ type: "Mesh", name: "m", spec: { meshServices: { mode: "Exclusive" } } });
+  const inbound = [{ port: 8080, tags: { "kuma.io/service": "web" } }];
+  const networking = { address: "10.0.0.1", inbound };
+  await put({ type: "Dataplane", mesh: "m", name: "web", spec: { networking } });
+  await put({ type: "Dataplane", mesh: "m", name: "empty", spec: {} });
+  const odd: readonly Json[] = [null, 1, "text", [], [null], [1], {}, [{ targetRef: 1 }], [{
+    targetRef: { kind: 7, tags: null, labels: "x", proxyTypes: 3 },
+    default: [],
+    rules: 1,
+    hostnames: {},
+  }]];
+  const types = ["MeshTimeout", "MeshHTTPRoute", "MeshTCPRoute", "MeshMetric"];
+  for (const [index, value] of odd.entries()) {
+    const targetRef = (Array.isArray(value) ? value[0] ?? null : value) as Json;
+    const spec = { targetRef, to: value, from: value, rules: value, default: value };
+    for (const type of types) await put({ type, mesh: "m", name: `odd-${index}`, spec });
+    const service = { ports: value, selector: value };
+    await put({ type: "MeshService", mesh: "m", name: `odd-${index}`, spec: service });
+  }
+  const paths = [
+    ...["/mesh-insights", "/service-insights", "/global-insight"],
+    ...["web", "empty"].flatMap((name) =>
+      ["policies", "rules", "_rules", "_policies", "_layout"].map((what) =>
+        `/meshes/m/dataplanes/${name}/${what}`
+      )
+    ),
+    ...["dataplanes", "_resources/dataplanes"].map((what) =>
+      `/meshes/m/meshtimeouts/odd-8/${what}`
+    ),
+    "/meshes/m/meshservices/odd-1/_dataplanes",
+    "/meshes/m/dataplanes/web/_outbounds/kri_msvc_m___odd-1_x/_routes",
+  ];
+  for (const path of paths) {
+    const { status, text } = await call("GET", path);
+    assert.equal(status, 200, `${path}: ${text}`);
+  }
+});

@@ -1,11 +1,11 @@
 // Several configurations for one thing as one: what comes later has more right. kuma@v2.13.10:pkg/plugins/policies/core/rules/merge.
 
-import { isObject, sameJson } from "../../core/json.ts";
+import { isObject, objectOf, sameJson } from "../../core/json.ts";
 import type { Json, JsonObject } from "../../core/resource.ts";
 
 /** RFC 7396, but that lists called `append…` grow. */
 export function mergeConfs(confs: readonly JsonObject[]): JsonObject {
-  return confs.reduce((merged, conf) => patch(merged, conf), {});
+  return confs.reduce((merged, conf) => patch(merged, objectOf(conf)), {});
 }
 
 function patch(target: JsonObject, change: JsonObject): JsonObject {
@@ -28,8 +28,8 @@ interface Routes {
 }
 
 interface RouteRule {
-  readonly matches: Json;
-  readonly default: JsonObject;
+  readonly matches?: Json;
+  readonly default?: JsonObject;
 }
 
 /**
@@ -52,7 +52,7 @@ export function mergeRoutes(confs: readonly JsonObject[]): readonly JsonObject[]
 
 function mergeRules(rules: readonly RouteRule[]): readonly JsonObject[] {
   const merged: { matches: Json; defaults: JsonObject[] }[] = [];
-  for (const { matches, default: conf } of rules) {
+  for (const { matches = [], default: conf = {} } of rules) {
     const before = merged.findIndex((one) => sameJson(one.matches, matches));
     const [known] = before < 0 ? [] : merged.splice(before, 1);
     merged.push({ matches, defaults: [...known?.defaults ?? [], conf] });

@@ -1,7 +1,7 @@
 // What policies with a targetRef say together, about whom: rules, from their items. kuma@v2.13.10:pkg/plugins/policies/core/rules.
 
 import { sha256Base64 } from "../../core/version.ts";
-import { objectOf } from "../../core/json.ts";
+import { listOf, objectOf } from "../../core/json.ts";
 import { compareText, type Json, type JsonObject, type Resource } from "../../core/resource.ts";
 import { SERVICE_TAG, type Tags } from "../../core/tags.ts";
 import { mergeConfs, mergeRoutes } from "./merge.ts";
@@ -14,7 +14,7 @@ import {
   SUBSETS_MAX,
   type SubsetTag,
 } from "./subset.ts";
-import { nameOf, type TargetRef, targetRefOf } from "./target_ref.ts";
+import { nameOf, readTargetRef, type TargetRef, targetRefOf } from "./target_ref.ts";
 
 /** A tag that stands for the requests that a route matches. */
 export const MATCHES_TAG = "__rule-matches-hash__";
@@ -41,10 +41,10 @@ export type Part = "to" | "from" | "rules";
 /** Items of policies, which are in order of precedence already. */
 export function itemsOf(policies: readonly Resource[], part: Part): readonly Item[] {
   return policies.flatMap((policy) =>
-    ((policy.spec[part] ?? []) as readonly JsonObject[]).map((item, index) => ({
+    listOf(policy.spec[part]).map(objectOf).map((item, index) => ({
       policy,
       index,
-      targetRef: (item["targetRef"] ?? { kind: "Mesh" }) as unknown as TargetRef,
+      targetRef: readTargetRef(item["targetRef"]),
       conf: confOf(policy.type, item),
     }))
   );
@@ -52,10 +52,13 @@ export function itemsOf(policies: readonly Resource[], part: Part): readonly Ite
 
 /** The configurations of routes are their rules. */
 function confOf(type: string, item: JsonObject): JsonObject {
-  const { targetRef = {}, rules = [], hostnames, default: conf } = item;
-  if (type === "MeshHTTPRoute") return { rules, ...(hostnames !== undefined && { hostnames }) };
+  const { targetRef = {}, hostnames, default: conf } = item;
+  const rules = listOf(item["rules"]).map(objectOf);
+  if (type === "MeshHTTPRoute") {
+    return { rules, ...(hostnames !== undefined && { hostnames: listOf(hostnames) }) };
+  }
   if (type !== "MeshTCPRoute") return objectOf(conf);
-  const [first] = rules as readonly JsonObject[];
+  const [first] = rules;
   return first ?? { default: { backendRefs: [{ ...objectOf(targetRef), weight: 1 }] } };
 }
 
@@ -167,7 +170,7 @@ function narrowed({ kind, name }: TargetRef, hash: string): TargetRef {
 
 /** Names what a route matches, over field order: Kuma's. */
 export function matchesHash(matches: Json): string {
-  const all = Array.isArray(matches) ? matches.map(objectOf) : [];
+  const all = listOf(matches).map(objectOf);
   const canonical = all.map(({ path, method, queryParams, headers }) => ({
     ...(path !== undefined && { path: inOrder(path, ["value", "type"]) }),
     ...(method !== undefined && { method }),

@@ -2,7 +2,8 @@
 
 import type { DataplaneSpec } from "../../core/dataplane.ts";
 import { DISPLAY_NAME_LABEL, NAMESPACE_LABEL, ORIGIN_LABEL, ZONE_LABEL } from "../../core/names.ts";
-import { compareText, type Resource } from "../../core/resource.ts";
+import { isObject, listOf, objectOf } from "../../core/json.ts";
+import { compareText, type Json, type Resource } from "../../core/resource.ts";
 import { matchesTags, SERVICE_TAG, type Tags } from "../../core/tags.ts";
 import { matchDataplane, type Selector } from "./connection.ts";
 
@@ -66,7 +67,21 @@ export interface Unresolved {
 
 /** `MeshPassthrough` and others may leave it out: then it is the whole mesh. */
 export function targetRefOf({ spec }: Resource): TargetRef {
-  return (spec["targetRef"] ?? { kind: "Mesh" }) as unknown as TargetRef;
+  return readTargetRef(spec["targetRef"]);
+}
+
+/** Peers' policies are taken as they are: what makes no sense is as if it were not there. */
+export function readTargetRef(value: Json | undefined): TargetRef {
+  const { kind, name, namespace, labels, tags, sectionName, proxyTypes } = objectOf(value);
+  return {
+    kind: (typeof kind === "string" ? kind : "Mesh") as TargetKind,
+    ...(typeof name === "string" && { name }),
+    ...(typeof namespace === "string" && { namespace }),
+    ...(isObject(labels) && { labels: labels as Tags }),
+    ...(isObject(tags) && { tags: tags as Tags }),
+    ...(typeof sectionName === "string" && { sectionName }),
+    proxyTypes: listOf(proxyTypes) as NonNullable<TargetRef["proxyTypes"]>,
+  };
 }
 
 /**

@@ -10,10 +10,10 @@ import type { Resource } from "../../core/resource.ts";
 import { matchesHash } from "../../policies/match/rules.ts";
 import { gatewayOf, type GatewaySpec } from "../../policies/match/target_ref.ts";
 import { attachmentsOf, concernsDataplane, referableOf } from "./attachments.ts";
-import { ruleAttachments } from "./rule_attachments.ts";
-import { rulesOf } from "./rules.ts";
 import { configOf } from "./config.ts";
 import { servesGateway, servesRoute } from "./gateways.ts";
+import { ruleAttachments } from "./rule_attachments.ts";
+import { rulesOf } from "./rules.ts";
 
 /** What inspection looks at, all of one revision. */
 export interface Inspected {
