@@ -59,7 +59,11 @@ export function sessionOver({ past, current, dirty }: OwnInsight, at: Context): 
 
 export function writeInsight(
   { past, current }: OwnInsight,
-  { zone }: UplinkArgs,
+  { zone, rejected }: {
+    readonly zone: string;
+    /** Type to reason: what global has not. */
+    readonly rejected: ReadonlyMap<string, string>;
+  },
   at: Context,
 ): Effect {
   const spec = renderInsight({
@@ -68,7 +72,7 @@ export function writeInsight(
     instance: current?.globalInstance ?? "",
     streams: current ? { [INSIGHT_STREAMS.zone_to_global]: current.connectTime } : {},
     healthTime: null,
-    ursa: {},
+    ursa: rejected.size > 0 ? { rejected: Object.fromEntries(rejected) } : {},
   });
   return toHub({
     tag: "write",

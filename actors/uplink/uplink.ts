@@ -666,7 +666,7 @@ function insightNow(state: State, at: Context): Turn<State> {
   if (!insight.dirty) return [state, []];
   return [{ ...state, insight: { ...insight, dirty: false } }, [
     cancel("insight"),
-    writeInsight(insight, args, at),
+    writeInsight(insight, { zone: args.zone, rejected: rejectedBy(state) }, at),
   ]];
 }
 
@@ -683,8 +683,10 @@ function pump(state: State, before: readonly Effect[]): Turn<State> {
   for (const { typeUrl } of responses) {
     if (state.insight.current) countFor(state.insight.current, typeUrl, "sent");
   }
-  return [state, [
+  const [noted, insight] = withheld.length > 0 ? insightSoon(state) : [state, []];
+  return [noted, [
     ...before,
+    ...insight,
     ...responses.flatMap((response) => [
       kds({ do: "send", connection, response }),
       count("kds_delta_responses_sent", { type_url: response.typeUrl }),
@@ -754,8 +756,13 @@ function statusOf(state: State): UplinkStatus & JsonObject {
     revision: accepted?.revision ?? 0,
     held: held ? `${held.reason}; ${ADVICE}` : null,
     lastError,
-    rejected: session ? Object.fromEntries(rejections(session.sender, state.book)) : {},
+    rejected: Object.fromEntries(rejectedBy(state)),
   };
+}
+
+/** What global said no to, and what it could not be told. */
+function rejectedBy({ session, book }: State): ReadonlyMap<string, string> {
+  return session ? rejections(session.sender, book) : new Map();
 }
 
 function kds(what: ClientCommand): Effect {

@@ -564,8 +564,10 @@ function pump(state: State): Turn<State> {
       count("kds_delta_responses_sent", { type_url: response.typeUrl }),
     ];
   }).concat(withheld.flatMap((one) => tellWithheld(args.zone, one)));
+  const [noted, insight] = withheld.length > 0 ? insightSoon(state) : [state, []];
+  sends.push(...insight);
   const settled = settledRevision(down.sender);
-  if (settled <= state.reportedRevision) return [state, sends];
+  if (settled <= state.reportedRevision) return [noted, sends];
   const rejected = [...rejections(down.sender, down.book)].map(([type, message]) =>
     `${type}: ${message}`
   );
@@ -578,7 +580,7 @@ function pump(state: State): Turn<State> {
       ...(rejected.length > 0 && { rejected }),
     }),
   ];
-  return [{ ...state, reportedRevision: settled }, [...sends, ...progress]];
+  return [{ ...noted, reportedRevision: settled }, [...sends, ...progress]];
 }
 
 function countAnswer(said: SenderEvent): Effect {

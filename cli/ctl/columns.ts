@@ -140,6 +140,19 @@ export const INSPECT_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
   ],
 };
 
+/** What an operator should know of an item, though no column of kumactl's has room for it. */
+export const INSPECT_WARNINGS: Readonly<Record<string, (item: JsonObject) => readonly string[]>> = {
+  Zone: ({ name, zoneInsight }) => {
+    const { alarm, rejected } = objectOf(objectOf(zoneInsight)["ursa"]);
+    return [
+      ...(typeof alarm === "string" ? [`zone ${name}: ${alarm}`] : []),
+      ...Object.entries(objectOf(rejected)).map(([type, reason]) =>
+        `zone ${name}, not all of ${type} has passed: ${reason}`
+      ),
+    ];
+  },
+};
+
 function updates(insight: string): readonly Column[] {
   const total = (item: JsonObject, stat: string): number =>
     array(objectOf(item[insight])["subscriptions"]).reduce((sum: number, subscription) => {

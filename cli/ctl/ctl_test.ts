@@ -252,6 +252,12 @@ Deno.test("inspect shows streams and versions in kumactl's columns", () =>
       "kv",
     ]);
     assert.match(lines[2] ?? "", /^off {4}Offline/);
+    const ursa = { rejected: { Secret: "s-1 exists" } };
+    await plane.put({ type: "ZoneInsight", name: "east", spec: { subscriptions, ursa } });
+    assert.equal(
+      (await run("inspect", "zones")).err,
+      "warning: zone east, not all of Secret has passed: s-1 exists\n",
+    );
 
     await plane.put({ type: "Mesh", name: "default", spec: {} });
     const tags = { "kuma.io/service": "web" };

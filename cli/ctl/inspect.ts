@@ -3,7 +3,7 @@
 import { stringify } from "yaml";
 import type { JsonObject } from "../../core/resource.ts";
 import { renderTable } from "../output.ts";
-import { INSPECT_COLUMNS } from "./columns.ts";
+import { INSPECT_COLUMNS, INSPECT_WARNINGS } from "./columns.ts";
 import { list } from "./get.ts";
 import { ask, type Session } from "./session.ts";
 import { kindOf } from "./words.ts";
@@ -24,6 +24,9 @@ export async function inspect(
   const suffix = kind.insightOf === undefined && kind.readOnly ? "" : "/_overview";
   const { items, envelope } = await list(session, kind, { allMeshes, suffix });
   const columns = INSPECT_COLUMNS[kind.name] ?? [];
+  for (const warning of items.flatMap((item) => INSPECT_WARNINGS[kind.name]?.(item) ?? [])) {
+    session.io.err(`warning: ${warning}\n`);
+  }
   print(session, { value: envelope, output }, () =>
     renderTable(
       columns.map(({ header }) => header),
