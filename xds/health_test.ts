@@ -140,3 +140,25 @@ Deno.test("readHealthMessage() throws nothing but a TypeError, whatever it is gi
     }
   }));
 });
+
+/** What Envoy 1.40 beside kuma-dp 2.13.10 reported to our dp-server. */
+const RECORDED = {
+  serving:
+    "EtUBCjgKEwoRCg8SCTEyNy4wLjAuMRi+mwEQARofCh0KEGh0dHBfc3RhdHVzX2NvZGUSCREAAAAAAABpQAoXChMKEQoPEgkxMjcuMC4wLjEYoo0BEAESUAoQa3VtYTplbnZveTphZG1pbhI8CgASOAoTChEKDxIJMTI3LjAuMC4xGL6bARABGh8KHQoQaHR0cF9zdGF0dXNfY29kZRIJEQAAAAAAAGlAEi4KD2xvY2FsaG9zdDoxODA4MhIbCgASFwoTChEKDxIJMTI3LjAuMC4xGKKNARAB",
+  silent:
+    "EtUBCjgKEwoRCg8SCTEyNy4wLjAuMRi+mwEQARofCh0KEGh0dHBfc3RhdHVzX2NvZGUSCREAAAAAAABpQAoXChMKEQoPEgkxMjcuMC4wLjEYoo0BEAISUAoQa3VtYTplbnZveTphZG1pbhI8CgASOAoTChEKDxIJMTI3LjAuMC4xGL6bARABGh8KHQoQaHR0cF9zdGF0dXNfY29kZRIJEQAAAAAAAGlAEi4KD2xvY2FsaG9zdDoxODA4MhIbCgASFwoTChEKDxIJMTI3LjAuMC4xGKKNARAC",
+  draining:
+    "EtUBCjgKEwoRCg8SCTEyNy4wLjAuMRi+mwEQAhofCh0KEGh0dHBfc3RhdHVzX2NvZGUSCREAAAAAAHB/QAoXChMKEQoPEgkxMjcuMC4wLjEYoo0BEAESUAoQa3VtYTplbnZveTphZG1pbhI8CgASOAoTChEKDxIJMTI3LjAuMC4xGL6bARACGh8KHQoQaHR0cF9zdGF0dXNfY29kZRIJEQAAAAAAcH9AEi4KD2xvY2FsaG9zdDoxODA4MhIbCgASFwoTChEKDxIJMTI3LjAuMC4xGKKNARAB",
+};
+
+Deno.test("readHealthMessage() reads what a real Envoy reports", () => {
+  const reported = (base64: string) =>
+    readHealthMessage(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0)));
+  const report = (envoy: boolean, workload: boolean) => ({
+    says: "health",
+    report: { envoy, workloads: { "localhost:18082": workload } },
+  });
+  deepEqual(reported(RECORDED.serving), report(true, true));
+  deepEqual(reported(RECORDED.silent), report(true, false));
+  deepEqual(reported(RECORDED.draining), report(false, true));
+});

@@ -11,7 +11,6 @@ import { type DpServer, type FirstRequest, serveDp } from "../../xds/io/server.t
 import { type EncodedResource, type Snapshot, TYPES, type TypeUrl } from "../../xds/snapshot.ts";
 import {
   type AdsRequest,
-  type Dialect,
   isSettled,
   onRequest,
   onSnapshot,
@@ -43,8 +42,7 @@ export function snapshotOf(
   return { resources };
 }
 
-/** A HealthCheckSpecifier of nothing. */
-const PROBE = new Uint8Array();
+const PROBE = encode("envoy.service.health.v3.HealthCheckSpecifier", { interval: "5s" });
 
 /** Gives every stream the same snapshot. */
 export class TestControlPlane {
@@ -158,15 +156,31 @@ export async function within<T>(ms: number, what: string, promise: Promise<T>): 
   }
 }
 
+const ADS = "envoy.service.discovery.v3";
+const HDS = "envoy.service.health.v3";
+
 const METHODS = {
-  sotw: ["StreamAggregatedResources", "DiscoveryRequest", "DiscoveryResponse"],
-  delta: ["DeltaAggregatedResources", "DeltaDiscoveryRequest", "DeltaDiscoveryResponse"],
+  sotw: {
+    path: `/${ADS}.AggregatedDiscoveryService/StreamAggregatedResources`,
+    request: `${ADS}.DiscoveryRequest`,
+    response: `${ADS}.DiscoveryResponse`,
+  },
+  delta: {
+    path: `/${ADS}.AggregatedDiscoveryService/DeltaAggregatedResources`,
+    request: `${ADS}.DeltaDiscoveryRequest`,
+    response: `${ADS}.DeltaDiscoveryResponse`,
+  },
+  health: {
+    path: `/${HDS}.HealthDiscoveryService/StreamHealthCheck`,
+    request: `${HDS}.HealthCheckRequestOrEndpointHealthResponse`,
+    response: `${HDS}.HealthCheckSpecifier`,
+  },
 } as const;
 
-/** One ADS stream of a real grpc-js client. */
+/** One stream of a real grpc-js client. */
 export class TestClient {
   readonly #client: Client;
-  readonly #dialect: Dialect;
+  readonly #method: typeof METHODS[keyof typeof METHODS];
   readonly #call;
   readonly #responses: JsonObject[] = [];
   readonly status: Promise<StatusObject>;
@@ -174,10 +188,10 @@ export class TestClient {
 
   constructor(
     port: number,
-    dialect: Dialect,
+    kind: keyof typeof METHODS,
     options: { readonly authorization?: readonly string[]; readonly gzip?: boolean } = {},
   ) {
-    this.#dialect = dialect;
+    this.#method = METHODS[kind];
     this.#client = new Client(
       `127.0.0.1:${port}`,
       credentials.createSsl(Buffer.from(CERTIFICATE.cert)),
@@ -192,13 +206,13 @@ export class TestClient {
     const metadata = new Metadata();
     for (const value of options.authorization ?? []) metadata.add("authorization", value);
     this.#call = this.#client.makeBidiStreamRequest(
-      `/envoy.service.discovery.v3.AggregatedDiscoveryService/${METHODS[dialect][0]}`,
+      this.#method.path,
       (bytes: Uint8Array) => Buffer.from(bytes),
       (bytes) => new Uint8Array(bytes),
       metadata,
     );
     this.#call.on("data", (bytes: Uint8Array) => {
-      this.#responses.push(decode(`envoy.service.discovery.v3.${METHODS[dialect][2]}`, bytes));
+      this.#responses.push(decode(this.#method.response, bytes));
       this.#wake?.();
     });
     this.#call.on("error", () => {});
@@ -206,7 +220,7 @@ export class TestClient {
   }
 
   send(request: JsonObject): void {
-    this.#call.write(encode(`envoy.service.discovery.v3.${METHODS[this.#dialect][1]}`, request));
+    this.#call.write(encode(this.#method.request, request));
   }
 
   sendBytes(bytes: Uint8Array): void {
