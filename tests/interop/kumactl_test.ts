@@ -331,18 +331,20 @@ async function getAndCompare(document: JsonObject, { ursa, kuma }: Sides): Promi
 }
 
 /**
- * What a user wrote, and what follows from it in both. An ingress has its zone with Ursa; a Zone
- * has labels with a kuma-cp that runs a zone.
+ * What a user wrote, and what follows from it in both. An ingress has its zone with Ursa, and what it
+ * offers follows a while later with kuma-cp, whose Zones in a zone have labels.
  */
 function written(resource: JsonObject): JsonObject {
-  const rest = without(withoutTimes(resource) as JsonObject, "status", "zone");
+  const rest = without(withoutTimes(resource) as JsonObject, "status", ...OF_INGRESS);
   const { spec, labels } = rest;
   return {
     ...(rest["type"] === "Zone" ? without(rest, "labels") : rest),
-    ...(isObject(spec) && { spec: without(spec, "zone") }),
+    ...(isObject(spec) && { spec: without(spec, ...OF_INGRESS) }),
     ...(isObject(labels) && rest["type"] !== "Zone" && { labels }),
   };
 }
+
+const OF_INGRESS = ["zone", "availableServices"] as const;
 
 /** By kind and name; without what each control plane makes for itself. */
 function exported(yaml: string): Readonly<Record<string, Json>> {
