@@ -99,6 +99,8 @@ Deno.test("Kuma's first request says who it is; its answers are ours, byte by by
   ]);
   assert.equal((peer.version["kumaCp"] as JsonObject)["version"], "2.13.10");
   assert.deepEqual(capacityOf(peer), { bytesMax: 10_485_760, inParts: false });
+  const small = peer.config.replace("10485760", "4194304");
+  assert.equal(capacityOf({ ...peer, config: small }).bytesMax, 4_194_304, "as it was told");
   for (const bytes of [...answers, ...recording("global").requests.slice(1)]) {
     assert.deepEqual(encodeRequest(decodeRequest(bytes)), bytes);
   }

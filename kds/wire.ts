@@ -209,6 +209,12 @@ export interface Capacity {
 /** Kuma's limit on both sides: kuma@v2.13.10:pkg/config/multizone (MaxMsgSize). */
 export const MESSAGE_BYTES_MAX = 10 * 1024 * 1024;
 
+/**
+ * What is taken from a peer that was told to send more at once, compressed or not: to refuse it
+ * would end the stream, and all its types with it.
+ */
+export const RECEIVED_BYTES_MAX = 64 * 1024 * 1024;
+
 /** A zone of Kuma's tells its limit with its configuration. */
 export function capacityOf({ features, config }: PeerInfo): Capacity {
   const told = maxMsgSizeOf(config);

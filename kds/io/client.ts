@@ -34,6 +34,7 @@ import {
   type ClientEvent,
   HASH_SUFFIX,
   MESSAGE_BYTES_MAX,
+  RECEIVED_BYTES_MAX,
   type StreamKind,
   type SyncKind,
   ZONE_PING_HEALTH,
@@ -335,7 +336,7 @@ class Link {
     const { host, port } = this.#target;
     return new Client(target, credentials.createInsecure(), {
       "grpc.default_authority": `${isIP(host) === 6 ? `[${host}]` : host}:${port}`,
-      "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
+      "grpc.max_receive_message_length": RECEIVED_BYTES_MAX,
       "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
       "grpc.keepalive_time_ms": CLIENT_KEEPALIVE_MS,
       "grpc.keepalive_timeout_ms": KEEPALIVE_TIMEOUT_MS,

@@ -24,6 +24,7 @@ import {
   type CloseCode,
   isSync,
   MESSAGE_BYTES_MAX,
+  RECEIVED_BYTES_MAX,
   type ServerCommand,
   type ServerEvent,
   type StreamKind,
@@ -336,7 +337,7 @@ class Streams {
 
 function grpcServer(streams: Streams): GrpcServer {
   const server = new GrpcServer({
-    "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
+    "grpc.max_receive_message_length": RECEIVED_BYTES_MAX,
     "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
     "grpc.max_concurrent_streams": STREAMS_MAX,
     "grpc.keepalive_time_ms": SERVER_KEEPALIVE_MS,

@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { connect } from "node:net";
 import { until } from "../../cli/demo/until.ts";
 import { decodeAdminRequest, encodeAdminAnswer } from "../../kds/admin.ts";
+import { encodeResponse } from "../../kds/envelope.ts";
 import { serveKds } from "../../kds/io/server.ts";
 import { createKdsClient, parseGlobalUrl } from "../../kds/io/client.ts";
 import type { ClientEvent, ServerEvent } from "../../kds/wire.ts";
@@ -115,6 +116,38 @@ Deno.test("compressed requests are understood", async () => {
   call.cancel();
   await hearing("stream_closed");
   client.close();
+  await server.close(500);
+});
+
+Deno.test("more than Kuma sends at once by default is taken, compressed or not", async () => {
+  const { server, port, heard } = await listen();
+  const lengths = () =>
+    heard.flatMap((event) =>
+      event.tag === "response_received" ? [event.response.resources[0]?.bytes.length] : []
+    );
+  const response = encodeResponse({
+    typeUrl: "Dataplane",
+    nonce: "1",
+    systemVersion: "",
+    controlPlane: "east",
+    resources: [{ name: "a.m", version: "1", bytes: new Uint8Array(12 * 1024 * 1024) }],
+    removed: [],
+  });
+  const path = "/kuma.mesh.v1alpha1.KDSSyncService/ZoneToGlobalSync";
+  for (const algorithm of [0, 2]) {
+    const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+      "grpc.default_compression_algorithm": algorithm,
+    });
+    const zone = `zone-${algorithm}`;
+    const call = client.makeBidiStreamRequest(path, asIs, asIs, metadata({ "client-id": zone }));
+    call.on("error", () => {});
+    call.write(Buffer.from(response));
+    const before = lengths().length;
+    await until("all of it", () => lengths().length > before || "not yet");
+    call.cancel();
+    client.close();
+  }
+  assert.deepEqual(lengths(), [12 * 1024 * 1024, 12 * 1024 * 1024]);
   await server.close(500);
 });
 
