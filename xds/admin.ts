@@ -12,8 +12,8 @@ import { ADMIN, READINESS, type SocketAddress } from "./envoy/names.ts";
 import { prefixRoutes } from "./envoy/route.ts";
 import { adminSocket } from "./envoy/tls.ts";
 import { FEATURE_READINESS_SOCKET, FEATURE_REUSE_PORT } from "./node.ts";
-import type { SnapshotBuilder } from "./resources.ts";
-import { TYPES } from "./snapshot.ts";
+import { encodeResource, Latest, type SnapshotBuilder } from "./resources.ts";
+import { type EncodedResource, TYPES } from "./snapshot.ts";
 
 export interface AdminContext {
   readonly node: ProxyNode;
@@ -34,16 +34,24 @@ export function addAdmin(snapshot: SnapshotBuilder, context: AdminContext): void
   if (node.readinessPort !== 0) {
     snapshot.add(TYPES.cluster, staticCluster(READINESS, readinessAddress(node)));
   }
-  const filterChains = chains(context);
-  if (filterChains.length === 0 || !isFree(context)) return;
-  snapshot.add(
+  if (!isFree(context) || (node.readinessPort === 0 && !context.tls)) return;
+  const key = `${context.address} ${context.tls?.certificateChain ?? ""}`;
+  snapshot.put(TYPES.listener, listeners.get(node, key, () => adminListener(context)));
+}
+
+/** It stays the same for as long as the proxy's stream, whatever else changes. */
+const listeners = new Latest<EncodedResource>();
+
+function adminListener(context: AdminContext): EncodedResource {
+  const { node, address, tls } = context;
+  return encodeResource(
     TYPES.listener,
     listener({
       name: ADMIN,
-      address: { address: context.address, port },
+      address: { address, port: node.adminPort },
       direction: "INBOUND",
-      filterChains,
-      inspectsTls: context.tls !== null,
+      filterChains: chains(context),
+      inspectsTls: tls !== null,
       reusePort: node.features.includes(FEATURE_REUSE_PORT),
     }),
   );
