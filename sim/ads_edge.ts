@@ -24,6 +24,7 @@ interface Open {
   readonly end: End;
   readonly channel: Dialect;
   readonly nodeId: string;
+  readonly sinceMs: number;
 }
 
 export class AdsEdge {
@@ -39,6 +40,12 @@ export class AdsEdge {
 
   get streams(): number {
     return this.#open.size;
+  }
+
+  /** Since when each open stream of a node is open, oldest first. */
+  openSince(nodeId: string): readonly number[] {
+    return [...this.#open.values()].filter((open) => open.nodeId === nodeId)
+      .map(({ sinceMs }) => sinceMs);
   }
 
   /** One stream for each connection; the channel's name is the dialect. */
@@ -95,7 +102,8 @@ export class AdsEdge {
     const open = this.#open.get(stream);
     if (!open) {
       if (!node || nodeId === "") throw new TypeError("node.id: the first request must carry it");
-      this.#open.set(stream, { end, channel, nodeId });
+      const sinceMs = this.#host.network.agenda.nowMs;
+      this.#open.set(stream, { end, channel, nodeId, sinceMs });
       this.#tell({
         tag: "stream_opened",
         stream,

@@ -82,16 +82,27 @@ function resourceOf(resource: Uint8Array): readonly [Uint8Array, string] {
 }
 
 /** Equal bytes are the same object: many proxies get the same. */
-const known = new Map<string, Held>();
-const KNOWN_MAX = 20_000;
+const byFingerprint = new Map<string, Held>();
+const KNOWN_MAX = 100_000;
+
+/** What some proxy got with these bytes. */
+export function known(any: Uint8Array): Held | undefined {
+  const remembered = byBytes.get(any);
+  if (remembered) return remembered;
+  const found = byFingerprint.get(fingerprint(any));
+  if (found) byBytes.set(any, found);
+  return found;
+}
+
+const byBytes = new WeakMap<Uint8Array, Held>();
 
 function held(any: Uint8Array): Held {
   const key = fingerprint(any);
-  const found = known.get(key);
+  const found = byFingerprint.get(key);
   if (found) return found;
-  if (known.size >= KNOWN_MAX) known.clear();
+  if (byFingerprint.size >= KNOWN_MAX) byFingerprint.clear();
   const made = read(any.slice());
-  known.set(key, made);
+  byFingerprint.set(key, made);
   return made;
 }
 

@@ -37,6 +37,8 @@ export class Disk {
   /** Nothing is answered before then. */
   stalledUntilMs = 0;
   commits = 0;
+  /** When something was last wrong with it. */
+  troubledAtMs = -Infinity;
   /** A deliberate bug: what was committed last is lost at a crash. */
   forgetful = false;
   /** Somebody put another history in its place. */
@@ -108,6 +110,9 @@ export class Disk {
   #work(session: number): void {
     const { least, most } = this.latencyMs;
     const slow = this.#luck.strikes("a commit takes a hundred times as long") ? 100 : 1;
+    if (slow > 1 || least > 10 || this.stalledUntilMs > this.#agenda.nowMs) {
+      this.troubledAtMs = Math.max(this.#agenda.nowMs, this.stalledUntilMs);
+    }
     const takesMs = Math.min(this.#dice.between(least, most) * slow, Math.max(least, SLOWEST_MS));
     const readyMs = this.#agenda.nowMs + takesMs;
     this.#agenda.at(Math.max(readyMs, this.stalledUntilMs), () => {
@@ -126,6 +131,7 @@ export class Disk {
         if (session === this.#session) commit.answer(result);
       });
     this.commits++;
+    if (this.failing > 0 || this.doubtful > 0) this.troubledAtMs = this.#agenda.nowMs;
     if (this.#luck.strikes("a commit fails though the disk is whole")) this.failing++;
     if (this.failing > 0) {
       this.failing--;

@@ -57,6 +57,8 @@ export class Envoy {
   warmingMs = 0;
   /** Responses since the last look, as `CDS a b -c`. */
   readonly seen: string[] = [];
+  /** Everything that this proxy ever accepted. */
+  readonly taken = new WeakSet<Held>();
   /** Every `address:port` on which it ever listened. */
   readonly listened = new Set<string>();
   /**
@@ -261,6 +263,7 @@ export class Envoy {
     if (!delta && whole) resources.clear();
     // A response may cross the word that its names are of no use any more.
     for (const [i, resource] of sent.entries()) {
+      this.taken.add(resource);
       if (!whole && !names.has(resource.name)) continue;
       resources.set(resource.name, resource);
       if (delta) versions.set(resource.name, sentVersions[i]!);

@@ -3,7 +3,7 @@
 import type { Tree } from "../actors/runtime/tree.ts";
 import { everyCheck } from "./checks/mod.ts";
 import type { ControlPlane } from "./control_plane.ts";
-import { mesh } from "./resources.ts";
+import { mesh } from "../tests/system/zone_edits.ts";
 import { actOf, type Step } from "./steps.ts";
 import { Violation, World } from "./world.ts";
 

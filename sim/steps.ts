@@ -11,7 +11,15 @@ import type { ControlPlane } from "./control_plane.ts";
 import type { Envoy } from "./envoy.ts";
 import { expect, mark } from "./expect.ts";
 import type { End } from "./network.ts";
-import { draftOf, ingressResource, mesh, mtls, permission, route, sidecar } from "./resources.ts";
+import {
+  draftOf,
+  ingressResource,
+  mesh,
+  mtls,
+  permission,
+  route,
+  sidecar,
+} from "../tests/system/zone_edits.ts";
 import type { World } from "./world.ts";
 
 /** One thing that happens. In a scenario file: `{at: 5s, VERB: OF, …with}`. */

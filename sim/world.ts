@@ -14,6 +14,7 @@ import { resolveConfig } from "../cli/config.ts";
 import type { ControlPlaneConfig, Mode } from "../cli/settings.ts";
 import type { ProxyKey } from "../core/proxy.ts";
 import type { JsonObject } from "../core/resource.ts";
+import { CLUSTER_ID_CONFIG } from "../kds/filter.ts";
 import type { KdsResponse } from "../kds/wire.ts";
 import type { CommitResult, Op } from "../store/store.ts";
 import type { Dialect } from "../xds/stream.ts";
@@ -62,7 +63,7 @@ export class Violation extends Error {
 
 /** What may be known of a zone's link. */
 interface UplinkSeen {
-  readonly session: { readonly global: unknown } | null;
+  readonly session: { readonly global: { readonly clusterId: string } | null } | null;
   readonly allegiance: { readonly held: unknown };
 }
 
@@ -256,8 +257,9 @@ export class World {
     const plane = this.zone(zone);
     const again = (): void => {
       const uplink = plane.kernel?.peek("uplink") as UplinkSeen | undefined;
-      if (uplink?.session?.global && !uplink.allegiance.held) return;
-      if (uplink?.session?.global) {
+      const { global } = uplink?.session ?? {};
+      if (global?.clusterId === this.#clusterId() && !uplink?.allegiance.held) return;
+      if (global) {
         plane.ask("uplink", (reply): UplinkMsg => ({ tag: "accept_global", reply }), () => {});
       }
       this.agenda.after(TICK_MS, again);
@@ -316,6 +318,11 @@ export class World {
 
   count(what: string, by = 1): void {
     this.counts.set(what, (this.counts.get(what) ?? 0) + by);
+  }
+
+  #clusterId(): unknown {
+    const key = { type: "Config", mesh: "", name: CLUSTER_ID_CONFIG };
+    return this.global?.disk.image.get(key)?.spec["config"];
   }
 
   #pairs(): readonly (readonly [string, string])[] {

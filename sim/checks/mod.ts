@@ -2,6 +2,7 @@
 
 import type { Check, World } from "../world.ts";
 import { nothingOverflows, versionsGoForward } from "./forward.ts";
+import { acksAreMeant, oneOwner } from "./owners.ts";
 import { incrementalEqualsScratch } from "./scratch.ts";
 import {
   addressesStay,
@@ -19,6 +20,8 @@ export function everyCheck(world: World): readonly Check[] {
     meshesStayApart(world),
     serversListenFirst(world),
     nothingDangles(world),
+    oneOwner(world),
+    acksAreMeant(world),
     addressesStay(world),
     rejectionsAreNoticed(world),
     strangersTakeNothing(world),

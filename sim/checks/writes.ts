@@ -30,6 +30,11 @@ export function noWriteIsLost(_world: World): Check {
         const key = op.op === "put" ? op.resource : op.key;
         // Control planes write these, too: a deleted zone that is there registers again.
         if (["Secret", "Zone"].includes(key.type) || key.type.endsWith("Insight")) continue;
+        // Its proxy registers again.
+        if (op.op === "delete" && key.type === "Dataplane") {
+          wishesOf(where).delete(keyText(key));
+          continue;
+        }
         wishesOf(where).set(keyText(key), {
           key,
           wanted: op.op === "put" ? op.resource : null,

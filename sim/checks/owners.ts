@@ -1,0 +1,100 @@
+// Whose a proxy's name is: one stream's at a time, and for as long as that is open.
+
+import assert from "node:assert/strict";
+import { REGISTERED_BY_LABEL, REGISTERED_BY_PROXY } from "../../actors/dataplane/messages.ts";
+import type { ControlPlane } from "../control_plane.ts";
+import { known } from "../ads_messages.ts";
+import type { Envoy } from "../envoy.ts";
+import type { Check, World } from "../world.ts";
+
+/** Longer than a takeover takes, also in a process that is busy. */
+const TAKEOVER_MS = 2_500;
+/** Less than an absent proxy stays registered. */
+const CONNECTED_MS = 8_000;
+/** A disk that was in trouble may do late what was right when it was asked. */
+const LATE_MS = 20_000;
+
+const nodeOf = ({ options: { key } }: Envoy) => `${key.mesh}.${key.name}`;
+
+export function oneOwner(world: World): Check {
+  const busyAtMs = new Map<ControlPlane, number>();
+  const isCalm = (zone: ControlPlane) =>
+    world.nowMs - Math.max(zone.disk.troubledAtMs, busyAtMs.get(zone) ?? 0) > LATE_MS;
+  return {
+    name: "a proxy has one owner",
+    tick() {
+      for (const zone of world.zones) {
+        if (!zone.kernel || zone.site.paused) busyAtMs.set(zone, world.nowMs);
+        if (!zone.ads || zone.site.paused) continue;
+        const nodes = new Set(world.envoysOf(zone.name).map(nodeOf));
+        for (const node of nodes) {
+          const sinceMs: readonly number[] = zone.ads.openSince(node);
+          const second: number = sinceMs[1] ?? world.nowMs;
+          assert(
+            world.nowMs - second < TAKEOVER_MS || !isCalm(zone),
+            `${sinceMs.length} streams are open as ${node} in ${zone.name}`,
+          );
+        }
+      }
+    },
+    committed(where, { changes }) {
+      if (!where.ads || !isCalm(where)) return;
+      for (const { key, resource, previous } of changes) {
+        if (key.type !== "Dataplane" || resource) continue;
+        if (previous?.labels[REGISTERED_BY_LABEL] !== REGISTERED_BY_PROXY) continue;
+        if (!where.disk.image.get({ type: "Mesh", mesh: "", name: key.mesh })) continue;
+        const node = `${key.mesh}.${key.name}`;
+        const leaves = world.envoysOf(where.name).some((envoy) =>
+          nodeOf(envoy) === node && envoy.draining
+        );
+        const sinceMs: number = where.ads.openSince(node)[0] ?? world.nowMs;
+        const forMs: number = world.nowMs - sinceMs;
+        assert(
+          leaves || forMs < CONNECTED_MS,
+          `${node} of ${where.name} is deregistered, and has had a stream for ${forMs} ms`,
+        );
+      }
+    },
+  };
+}
+
+interface StreamSeen {
+  readonly ads: {
+    readonly types: ReadonlyMap<string, {
+      readonly held: ReadonlyMap<
+        string,
+        {
+          /** "" when a rejection leaves it uncertain. */
+          readonly version: string;
+          readonly resource: { readonly any: Uint8Array } | null;
+        }
+      >;
+    }>;
+  };
+}
+
+/** What the control plane takes for ACKed, a proxy of that name has taken. */
+export function acksAreMeant(world: World): Check {
+  return {
+    name: "only what is ACKed counts as taken",
+    turned(where, path, msg) {
+      if (msg.tag !== "stream_request" || !path.startsWith("dataplanes/")) return;
+      const { typeUrl } = (msg as unknown as { request: { typeUrl: string } }).request;
+      const actor = where.kernel!.peek(path) as { readonly stream: StreamSeen | null } | undefined;
+      const held = actor?.stream?.ads.types.get(typeUrl)?.held;
+      if (!held) return;
+      const [, type, mesh, name] = path.split("/");
+      const owners = world.envoysOf(where.name).filter(({ options: { key } }) =>
+        key.type === type && key.mesh === mesh && key.name === name
+      );
+      for (const [resourceName, { version, resource }] of held) {
+        if (!resource || version === "") continue;
+        const taken = known(resource.any);
+        assert(
+          taken && owners.some((envoy) => envoy.taken.has(taken)),
+          `${where.name} believes that ${path} has ${resourceName}, which it never took`,
+        );
+      }
+    },
+  };
+}
