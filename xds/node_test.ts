@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { JsonObject } from "../core/resource.ts";
+import * as example from "./example_mesh.ts";
+import { generateDataplane } from "./generate.ts";
+import { healthChecks } from "./health.ts";
 import { parseNode } from "./node.ts";
+import { buildMeshView } from "./topology.ts";
 
 Deno.test("parseNode() reads numbers that are strings", () => {
   assert.deepEqual(
@@ -53,5 +57,40 @@ Deno.test("parseNode() never throws", () => {
     assert.ok(adminPort >= 0 && adminPort <= 65535);
     assert.ok(features.every((feature) => typeof feature === "string"));
     assert.equal(typeof workdir, "string");
+  }));
+});
+
+Deno.test("parseNode() makes a node that generators can use, whatever it is given", () => {
+  const view = buildMeshView(example.input({
+    mesh: example.mesh({}),
+    dataplanes: [example.dataplane("web-1", {
+      address: "10.0.0.1",
+      inbound: [{ port: 80, tags: { "kuma.io/service": "web" }, serviceProbe: { tcp: {} } }],
+    })],
+    vips: new Map([["web", "240.0.0.1"]]),
+  }));
+  const spec = view.dataplanes.get("web-1")!.spec;
+  const feature = fc.constantFrom(
+    ...["embedded-dns", "bind-outbounds", "readiness-unix-socket", "reuse-port"]
+      .map((word) => `feature-${word}`),
+  );
+  const metadata = fc.record({
+    "dataplane.admin.port": fc.oneof(fc.constant("9901"), fc.jsonValue()),
+    "dataplane.readinessReporter.port": fc.oneof(fc.constant("9902"), fc.jsonValue()),
+    "dataplane.dns.port": fc.oneof(fc.constant("15054"), fc.jsonValue()),
+    workdir: fc.oneof(fc.string({ unit: "binary" }), fc.jsonValue()),
+    features: fc.oneof(fc.array(feature), fc.jsonValue()),
+    transparentProxy: fc.oneof(
+      fc.record({
+        redirect: fc.record({ inbound: fc.jsonValue(), outbound: fc.jsonValue() }),
+        ipFamilyMode: fc.jsonValue(),
+      }),
+      fc.jsonValue(),
+    ),
+  }, { requiredKeys: [] });
+  fc.assert(fc.property(metadata, (given) => {
+    const node = parseNode(given as JsonObject);
+    generateDataplane(view, "web-1", { node, identity: null });
+    healthChecks(spec, { node, reportMs: 5_000 });
   }));
 });

@@ -133,6 +133,7 @@ const UNAVAILABLE = 14;
 const SUPERSEDED: LeaveResult = { ok: false, reason: "superseded" };
 const ANNOUNCE_AGAIN_MS = 1_000;
 const HEALTH_AGAIN_MS = 1_000;
+const EAGER_REPORT_MS = 500;
 const ISSUING = "its certificate is being issued";
 
 export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
@@ -676,12 +677,18 @@ function askForHealth(state: State, own: Resource): Turn<State> {
   if (!probing) return [state, []];
   const checks = healthChecks(own.spec as unknown as DataplaneSpec, {
     node: probing.node,
-    reportMs: settings.healthReportMs,
+    reportMs: reportMs(state.health, settings.healthReportMs),
   });
   if (sameBytes(checks, probing.asked)) return [state, []];
   return [{ ...state, probing: { ...probing, asked: checks } }, [
     command("xds", { do: "probe", stream: probing.id, checks }),
   ]];
+}
+
+/** What is down, or still starting, is asked after more often: its recovery is what others wait for. */
+function reportMs(health: HealthReport | null, calmMs: number): number {
+  const isCalm = health !== null && health.envoy && Object.values(health.workloads).every(Boolean);
+  return isCalm ? calmMs : Math.min(calmMs, EAGER_REPORT_MS);
 }
 
 function healthWritten(state: State, result: WriteResult, at: Context): Turn<State> {

@@ -12,6 +12,7 @@ import {
   sidecar,
 } from "../../tests/system/zone_edits.ts";
 import { ZoneWorld } from "../../tests/system/zone_world.ts";
+import { decode } from "../../proto/mod.ts";
 import { TYPES } from "../../xds/snapshot.ts";
 
 const WEB = { type: "dataplane", mesh: "default", name: "web" } as const;
@@ -367,6 +368,23 @@ Deno.test("a probed workload takes traffic while it answers, and not before", ()
   at.settle();
   assert.deepEqual(webSeenBy(caller), ["10.0.0.1:8080"]);
   at.check();
+});
+
+Deno.test("who is not well is asked after more often", () => {
+  const at = world();
+  const envoy = web(at, { resource: PROBED });
+  envoy.connect();
+  at.openHealth("health-1", envoy.options);
+  const interval = () => {
+    at.settle();
+    const checks = at.probes.get("health-1")!;
+    return decode("envoy.service.health.v3.HealthCheckSpecifier", checks)["interval"];
+  };
+  assert.equal(interval(), "0.500s");
+  at.reportHealth("health-1", UP);
+  assert.equal(interval(), "5s");
+  at.reportHealth("health-1", DOWN);
+  assert.equal(interval(), "0.500s");
 });
 
 Deno.test("a proxy that drains leaves the endpoints of others before its stream ends", () => {

@@ -491,6 +491,10 @@ interop(
       token: await tokenFor("api"),
     });
     await untilReaches(web, OUT, "api");
+    const dump = await fetch(`${zone.controlPlane.url("api")}/meshes/default/dataplanes/web-1/xds`);
+    const text = await dump.text();
+    assert.match(text, /"authorization",\s+"value": "\[redacted\]"/);
+    assert.doesNotMatch(text, /eyJ[\w-]+\.eyJ/);
     const refused = await startSidecar(secured, zone, {
       name: "thief-1",
       service: "api",
