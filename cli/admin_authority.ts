@@ -65,7 +65,7 @@ function authorityOf(stored: KeyPair | null): AdminAuthority {
   };
 }
 
-/** So that the next start finds the same authority, and no listener has to be told another. */
+/** So that the next start finds the same authority: listeners of before are asked, too. */
 export async function keepAuthority(
   authority: AdminAuthority | AdminFault | null,
   write: (ops: readonly Op[]) => Promise<WriteResult>,
