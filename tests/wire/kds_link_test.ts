@@ -103,6 +103,40 @@ Deno.test("a zone joins with its token, is cut off when it is revoked, and comes
     assert.equal(new Set(refusals.map(({ fields }) => fields["reason"])).size, refusals.length);
   }));
 
+Deno.test("what a zone sends belongs to the zone of its token, whatever it says itself", () =>
+  onStage(async (stage) => {
+    const { global, port } = await stage.global("c-1", { auth: "token" });
+    const pem = await newSigningKey();
+    await global.put("GlobalSecret", "zone-token-signing-key-1", { spec: { data: btoa(pem) } });
+    await global.put("Mesh", "default");
+    const tokenOf = (zone: string) =>
+      issueToken({
+        kind: "zone",
+        claims: { zone, scope: ["cp"] },
+        validForMs: 60_000,
+        nowMs: Date.now(),
+        id: zone,
+      }, { keyId: "1", key: createPrivateKey(pem) });
+    const west = stage.zone("west", port, () => Promise.resolve(tokenOf("west")));
+    await west.put("ZoneIngress", "gate", { spec: INGRESS });
+    await until(() => global.find("ZoneIngress", "gate") !== undefined, "west's ingress");
+    const honest = global.find("ZoneIngress", "gate")!;
+
+    const east = stage.zone("east", port, () => Promise.resolve(tokenOf("east")));
+    const labels = { "kuma.io/zone": "west", "kuma.io/display-name": "gate" };
+    const networking = { address: "10.6.6.6", port: 10001 };
+    await east.put("ZoneIngress", "gate", { labels, spec: { zone: "west", networking } });
+    await until(
+      () => global.names("ZoneIngress").length === 2,
+      "an ingress of east beside that of west",
+    );
+    const claimed = global.store.list("ZoneIngress").find(({ name }) => name !== honest.name)!;
+    assert.deepEqual([claimed.spec["zone"], claimed.labels["kuma.io/zone"]], ["east", "east"]);
+    assert.deepEqual(global.find("ZoneIngress", "gate") && global.store.get(honest), honest);
+    await east.stop();
+    await until(() => west.find("ZoneIngress", "gate") !== undefined, "west to keep its own");
+  }));
+
 Deno.test("of two control planes with one name the younger has it, and both sides say so", () =>
   onStage(async (stage) => {
     const { global, port } = await stage.global();
