@@ -6,7 +6,7 @@ import { stringify } from "yaml";
 import { Cluster, type Zone } from "../../cli/demo/cluster.ts";
 import { allowAll, meshWithMtls } from "../../cli/demo/resources.ts";
 import type { JsonObject } from "../../core/resource.ts";
-import { get } from "../../cli/demo/client.ts";
+import { get, Load } from "../../cli/demo/client.ts";
 import { until } from "../../cli/demo/until.ts";
 import type { Inbound } from "../../core/dataplane.ts";
 import { type Bench, interop } from "./interop.ts";
@@ -275,6 +275,15 @@ interop(
   },
 );
 
+/** Or why there is none. */
+async function textAt(url: string): Promise<string> {
+  try {
+    return await (await fetch(url)).text();
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 async function addressOf(name: string, port: number): Promise<string> {
   try {
     const [address] = await Deno.resolveDns(name, "A", {
@@ -313,7 +322,7 @@ interop(
     // Where everybody may ask, on the proxy's own address.
     await until("READY", async () => {
       const port = new URL(web.admin).port;
-      const text = await (await fetch(`http://${web.address}:${port}/ready`)).text();
+      const text = await textAt(`http://${web.address}:${port}/ready`);
       return text.includes("READY") || text;
     });
     const { dataplaneInsight } = await zone.rest.get<{
@@ -388,13 +397,8 @@ interop(
       resource: gateway("BUILTIN"),
     });
     await until("READY", async () => {
-      const url = `http://${builtin.address}:${new URL(builtin.admin).port}/ready`;
-      try {
-        const response = await fetch(url);
-        return (await response.text()).includes("READY") || response.status.toString();
-      } catch (error) {
-        return (error as Error).message;
-      }
+      const text = await textAt(`http://${builtin.address}:${new URL(builtin.admin).port}/ready`);
+      return text.includes("READY") || text;
     });
   },
 );
@@ -511,5 +515,38 @@ interop(
     const bare = await startSidecar(secured, zone, { name: "bare-1", service: "bare", host: 103 });
     await bare.child.exited;
     assert.match(await Deno.readTextFile(bare.child.logFile), /token/i);
+  },
+);
+
+interop(
+  import.meta.url,
+  { peer: "kuma-dp", feature: "one of two restarts under traffic, and no request is lost" },
+  async (bench) => {
+    const zone = await startZone(bench);
+    const web = await startSidecar(bench, zone, {
+      name: "web-1",
+      service: "web",
+      host: 100,
+      outbounds: { api: OUT },
+    });
+    const instance = { service: "api", flags: ["--dns-enabled=false", "--drain-time", "10s"] };
+    const leaving = await startSidecar(bench, zone, { ...instance, name: "api-1", host: 101 });
+    await startSidecar(bench, zone, { ...instance, name: "api-2", host: 102 });
+    const areReady = () =>
+      until("two endpoints", async () => {
+        const clusters = await textAt(`${web.admin}/clusters`);
+        const found = clusters.match(/^api::\d[\d.:]*::health_flags::healthy$/gm) ?? [];
+        return found.length === 2 || `${found.length}`;
+      });
+    await areReady();
+    const load = new Load(50, () => web.ask(OUT));
+    leaving.child.signal("SIGTERM");
+    await leaving.child.exited;
+    await leaving.workload.stop();
+    await startSidecar(bench, zone, { ...instance, name: "api-1", host: 101 });
+    await areReady();
+    await load.stop();
+    assert.deepEqual(load.failures.map(({ reply }) => reply.error), []);
+    assert.ok(load.outcomes.length > 0);
   },
 );
