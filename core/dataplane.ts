@@ -277,7 +277,7 @@ function checkAdminPort(fields: Fields, path: string, report: Report): void {
 
 const dataplane = object({
   networking,
-  metrics: noEffect("proxies do not expose metrics"),
+  metrics: noEffect("Envoy has no listener for metrics; kuma-dp serves what aggregate names"),
   probes: noEffect("there are no virtual probes"),
 }, { required: ["networking"] });
 

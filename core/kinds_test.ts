@@ -150,9 +150,9 @@ Deno.test("what a Mesh could ask for and would not get is noted by name", () => 
           },
         ],
       },
-      tracing: { defaultBackend: "z1" },
-      logging: { backends: [{ name: "f1" }] },
-      metrics: { enabledBackend: "prom" },
+      tracing: { backends: [{ name: "d", type: "datadog", conf: { address: "a", port: 1 } }] },
+      logging: { backends: [{ name: "f1", type: "file", conf: { path: "/dev/stdout" } }] },
+      metrics: { backends: [{ name: "prom", type: "prometheus" }] },
       routing: { zoneEgress: true, defaultForbidMeshExternalServiceAccess: true },
       meshServices: { mode: "Exclusive" },
     },
@@ -172,13 +172,39 @@ Deno.test("what would be dangerous to take without effect is refused", () => {
   const backend = { name: "corp", type: "builtin", mode: "PERMISSIVE" };
   refuses(
     "Mesh",
-    {
-      mtls: { enabledBackend: "corp", backends: [backend] },
-      constraints: { dataplaneProxy: { requirements: [{ tags: { a: "b" } }] } },
-    },
+    { mtls: { enabledBackend: "corp", backends: [backend] } },
     "mtls.backends[0].mode: must not be PERMISSIVE: it has no effect yet",
-    "constraints: has no effect yet and must be left out",
   );
+});
+
+Deno.test("what a Mesh says of logs, traces, metrics and members is checked in shape", () => {
+  const cases: readonly (readonly [object, string])[] = [
+    [{ logging: { defaultBackend: "x" } }, "logging.defaultBackend: "],
+    [{ logging: { backends: [{ name: "a", type: "kafka" }] } }, "logging.backends[0].type: "],
+    [
+      { logging: { backends: [{ name: "a", type: "tcp", conf: { address: "host" } }] } },
+      "logging.backends[0].conf.address: ",
+    ],
+    [
+      { tracing: { backends: [{ name: "a", type: "zipkin", conf: { url: "http://z/" } }] } },
+      "tracing.backends[0].conf.url: ",
+    ],
+    [{
+      tracing: {
+        backends: [{ name: "a", type: "datadog", sampling: 101, conf: { address: "a", port: 1 } }],
+      },
+    }, "tracing.backends[0].sampling: "],
+    [{ metrics: { backends: [{ name: "a", type: "statsd" }] } }, "metrics.backends[0].type: "],
+    [{
+      metrics: { backends: [{ name: "a", type: "prometheus", conf: { skipMTLS: true, tls: {} } }] },
+    }, "metrics.backends[0].conf: skipMTLS and tls"],
+    [
+      { constraints: { dataplaneProxy: { restrictions: [{ tags: {} }] } } },
+      "constraints.dataplaneProxy.restrictions[0].tags: must have at least one tag",
+    ],
+    [{ routing: { zoneEgress: true } }, "mtls: has to be set"],
+  ];
+  for (const [spec, expected] of cases) refuses("Mesh", spec, expected);
 });
 
 Deno.test("a provided CA names where its certificate and its key are", () => {

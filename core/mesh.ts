@@ -1,6 +1,8 @@
 // The Mesh and what belongs to it: its spec and its secrets.
 
 import { CERTIFICATE_LIFETIME_MIN_MS } from "./limits.ts";
+import { constraints, type MembershipRules } from "./membership.ts";
+import { logging, metrics, tracing } from "./mesh_telemetry.ts";
 import { isResourceName } from "./names.ts";
 import {
   bool,
@@ -8,6 +10,8 @@ import {
   checkedBy,
   type Fields,
   isObject,
+  join,
+  kept,
   list,
   noEffect,
   nonEmptyText,
@@ -35,6 +39,7 @@ export interface MeshSpec {
   readonly networking?: { readonly outbound?: { readonly passthrough?: boolean } };
   readonly meshServices?: { readonly mode?: string };
   readonly skipCreatingInitialPolicies?: readonly string[];
+  readonly constraints?: { readonly dataplaneProxy?: MembershipRules };
 }
 
 export interface CaBackend {
@@ -215,16 +220,16 @@ const mesh = object({
     // A CA that cannot be used is waited for (see the identity actor): nothing is skipped.
     skipValidation: bool,
   }, { also: checkBackends }),
-  tracing: noEffect("proxies do not trace"),
-  logging: noEffect("proxies do not log accesses"),
-  metrics: noEffect("proxies do not expose metrics"),
+  tracing: kept("proxies do not trace", tracing),
+  logging: kept("proxies do not log accesses", logging),
+  metrics: kept("Envoy has no listener for metrics; kuma-dp serves what aggregate names", metrics),
   networking: object({ outbound: object({ passthrough: bool }) }),
   routing: object({
     localityAwareLoadBalancing: bool,
     zoneEgress: noEffect("there are no zone egresses"),
     defaultForbidMeshExternalServiceAccess: noEffect("there are no external services"),
   }),
-  constraints: refuse("every dataplane may join"),
+  constraints,
   skipCreatingInitialPolicies: list(nonEmptyText),
   meshServices: object({
     mode(value, path, report) {
@@ -232,6 +237,13 @@ const mesh = object({
       noEffect("services are known by their tags")(value === "Disabled" ? "" : value, path, report);
     },
   }),
+}, {
+  also({ mtls, routing }, path, report) {
+    const egress = isObject(routing) && routing["zoneEgress"] === true;
+    if (egress && !(isObject(mtls) && mtls["enabledBackend"])) {
+      report(join(path, "mtls"), "has to be set when zoneEgress enabled");
+    }
+  },
 });
 
 export const meshChecks = checkedBy(mesh);

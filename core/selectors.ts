@@ -27,7 +27,7 @@ export const selectorTags: Check = (value, path, report) => {
   }
 };
 
-const someTag: Check = (value, path, report) => {
+export const someTag: Check = (value, path, report) => {
   if (isObject(value) && Object.keys(value).length === 0) {
     report(path, "must have at least one tag");
   }

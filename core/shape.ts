@@ -169,6 +169,11 @@ export function noEffect(why: string, { evenEmpty = false } = {}): Check {
   };
 }
 
+/** As `noEffect`, and what there is must have its shape all the same. */
+export function kept(why: string, check: Check): Check {
+  return all(noEffect(why), check);
+}
+
 /**
  * What nothing here acts on yet, and what its writer relies on: to take it and do nothing would be
  * dangerous (docs/adr/0009). `evenEmpty` as with `noEffect`.

@@ -1,7 +1,8 @@
 // What a zone adds to everything written in it, and what it derives: its own name and virtual IPs.
 
 import type { DataplaneSpec } from "../../core/dataplane.ts";
-import type { ConfigSpec } from "../../core/mesh.ts";
+import { whyNoMember } from "../../core/membership.ts";
+import type { ConfigSpec, MeshSpec } from "../../core/mesh.ts";
 import type { Draft, JsonObject, Resource } from "../../core/resource.ts";
 import { type Tags, ZONE_TAG } from "../../core/tags.ts";
 import type { Violation } from "../../core/violation.ts";
@@ -15,13 +16,18 @@ import type { Derive } from "./hub.ts";
 /** Proxies of this zone carry its name; nobody may register under another's. */
 export function admitInZone(zone: string): Admit {
   return (draft, overlay) => {
-    if (draft.type === "Dataplane") return admitDataplane(draft, zone);
+    if (draft.type === "Dataplane") return admitDataplane(draft, { zone, overlay });
     if (draft.type === "ZoneIngress") return admitIngress(draft, { zone, overlay });
     return draft;
   };
 }
 
-function admitDataplane(draft: Draft, zone: string): Admission {
+function admitDataplane(
+  draft: Draft,
+  { zone, overlay }: { readonly zone: string; readonly overlay: Overlay },
+): Admission {
+  const mesh = overlay.get({ type: "Mesh", mesh: "", name: draft.mesh });
+  const rules = (mesh?.spec as MeshSpec | undefined)?.constraints?.dataplaneProxy ?? {};
   const { networking } = draft.spec as unknown as DataplaneSpec;
   const violations: Violation[] = [];
   const tagged = <T extends { readonly tags: Tags }>(item: T, path: string): T => {
@@ -32,7 +38,13 @@ function admitDataplane(draft: Draft, zone: string): Admission {
         message: `must be "${zone}", the zone of this control plane, or left out; is "${found}"`,
       });
     }
-    return { ...item, tags: { ...item.tags, [ZONE_TAG]: zone } };
+    const tags = { ...item.tags, [ZONE_TAG]: zone };
+    const why = whyNoMember(rules, tags);
+    if (why !== null) {
+      const message = `dataplane cannot be a member of mesh "${draft.mesh}": ${why}`;
+      violations.push({ path: `networking.${path}.tags`, message });
+    }
+    return { ...item, tags };
   };
   const { inbound, gateway } = networking;
   const spec = {
