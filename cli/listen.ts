@@ -264,7 +264,9 @@ async function answerBootstrap(request: Request, parts: Parts, system: System): 
 async function tokenRefusal(body: JsonObject, system: System): Promise<Response | null> {
   const { dataplaneToken: token, dataplaneTokenPath: path, proxyType, mesh, name } = body;
   const proxy = proxyOf({ type: proxyType ?? "", mesh: mesh ?? "", name: name ?? "" });
-  if (!proxy || (!token && path)) return null;
+  // Others are refused as such.
+  const isServed = ["", "dataplane", "ingress"].includes(String(proxyType ?? ""));
+  if (!proxy || !isServed || (!token && path)) return null;
   const vouched = await system.ask<VouchResult>(
     PROXIES,
     (reply): ProxiesMsg => ({ tag: "vouch", proxy, credential: String(token ?? ""), reply }),

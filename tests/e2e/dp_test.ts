@@ -93,7 +93,13 @@ Deno.test("dp run: a revoked token ends the stream; another one in the file brin
   await withZone(async (zone) => {
     const web = await zone.startWorkload({ service: "web" });
     await untilAnswered(web);
-    const [, claims] = (await Deno.readTextFile(web.proxy.tokenFile)).split(".");
+    const token = await Deno.readTextFile(web.proxy.tokenFile);
+    const dump = await (await fetch(`${web.proxy.admin}/config_dump?include_eds`)).text();
+    ok(
+      dump.includes("dataplane_token") && !dump.includes(token),
+      "Envoy keeps the token to itself",
+    );
+    const [, claims] = token.split(".");
     const { jti } = JSON.parse(new TextDecoder().decode(
       Uint8Array.fromBase64(claims!, { alphabet: "base64url" }),
     ));
