@@ -70,6 +70,8 @@ interface State {
   readonly vault: Vault | null;
   /** Dataplanes as they are stored; known only where tokens have to fit them. */
   readonly stored: Map<Path, Resource>;
+  /** Other zones' ingresses: names that are nobody's to register here. */
+  readonly foreign: Set<Path>;
   /** Why a node was refused last: said once, however often it comes back. */
   readonly refusals: Map<string, string>;
   readonly proxies: Map<Path, Member>;
@@ -98,6 +100,7 @@ interface Parked extends Member {
 }
 
 const INVALID_ARGUMENT = 3;
+const PERMISSION_DENIED = 7;
 const FAILED_PRECONDITION = 9;
 const UNAVAILABLE = 14;
 /** More nodes than this that are refused at once are logged again. */
@@ -115,6 +118,7 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
       newest: new Map(),
       vault: args.auth === "token" ? emptyVault(args) : null,
       stored: new Map(),
+      foreign: new Set(),
       refusals: new Map(),
       proxies: new Map(),
       parked: new Map(),
@@ -179,6 +183,7 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
       case "resources_changed": {
         const effects: Effect[] = [...learned(state, msg.changes, at)];
         for (const { key, resource } of msg.changes) {
+          if (key.type === "ZoneIngress") noteOrigin(state, key, resource);
           if (key.type !== "Mesh") continue;
           if (resource) state.meshes.add(key.name);
           else {
@@ -297,6 +302,10 @@ function admit(
     return refused({ code: FAILED_PRECONDITION, message });
   }
   const path = dataplanePath(key);
+  if (state.foreign.has(path)) {
+    const message = `ZoneIngress "${key.name}" is another zone's: choose another name`;
+    return refused({ code: PERMISSION_DENIED, message });
+  }
   const claimed = [...(resource ? [{ resource }] : []), ...claimsOn(state, path)];
   const vouched = vouchFor(state, { proxy: key, credential: msg.credential, claimed }, at);
   if (!vouched.ok) return refused(vouched);
@@ -306,6 +315,12 @@ function admit(
     return refused({ code: UNAVAILABLE, message });
   }
   return { ...registration, token: vouched.token };
+}
+
+function noteOrigin({ foreign }: State, { name }: ResourceKey, resource: Resource | null): void {
+  const path = dataplanePath({ type: "ingress", mesh: "", name });
+  if (resource && !isLocal(resource, "zone")) foreign.add(path);
+  else foreign.delete(path);
 }
 
 function spawn(state: State, { key, registered }: Member): readonly Effect[] {

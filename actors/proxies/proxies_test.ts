@@ -33,6 +33,12 @@ Deno.test("readRegistration() says what is wrong with a node, whatever it is", (
     ],
     [node("default.web", { ...web, mesh: "other" }), /is other\/web/],
     [node("default.web", { ...web, networking: { address: "10.0.0.1" } }), /inbound or a gateway/],
+    [
+      node(".gate", { ...ingressResource("gate"), zone: "west" }, {
+        "dataplane.proxyType": "ingress",
+      }),
+      /says zone "west", this is zone "east"/,
+    ],
     [node("default.web", `${JSON.stringify(web)}${" ".repeat(300_000)}`), /larger than/],
   ];
   for (const [given, wanted] of cases) {
@@ -109,4 +115,31 @@ Deno.test("another zone's ingress stays when a control plane starts, though nobo
   at.kernel.send("proxies", { tag: "nonsense" });
   at.pass(60_000);
   assert.deepEqual(at.store.list("ZoneIngress").map(({ name }) => name), ["gate-1-of-west"]);
+});
+
+Deno.test("an ingress cannot register under the name of another zone's, nor take it away", () => {
+  const at = new ZoneWorld({ seed: 1 });
+  const theirs = draftOf(ingressResource("gate-of-west", "10.9.9.9"));
+  const labels = {
+    "kuma.io/origin": "global",
+    "kuma.io/zone": "west",
+    "ursa.io/registered-by": "proxy",
+  };
+  at.put(mesh("default"), { ...theirs, labels, spec: { ...theirs.spec, zone: "west" } });
+  at.settle();
+  const stored = at.store.list("ZoneIngress")[0]!;
+  const key = { type: "ingress", mesh: "", name: "gate-of-west" } as const;
+  const thief = at.envoy({ key, dialect: "delta", resource: ingressResource(key.name) });
+  thief.connect();
+  at.pass(500);
+  assert.equal(thief.ended?.code, 7);
+  assert.match(thief.ended.message, /"gate-of-west" is another zone's: choose another name/);
+  const gone = at.leave(key, "deregister");
+  at.pass(60_000);
+  assert.deepEqual(gone(), { ok: false, reason: "unknown" });
+  assert.equal(at.store.list("ZoneIngress")[0], stored);
+  // A name that is free again is anybody's.
+  at.delete({ type: "ZoneIngress", mesh: "", name: key.name });
+  at.pass(2_000);
+  assert(thief.stream);
 });

@@ -90,6 +90,11 @@ function resourceOf(
   if (violations.length > 0) return `its ${type} is not valid: ${inWords(violations)}`;
   const stored = canonical(known);
   if (!stored.ok) return `its ${type} is not valid: ${stored.error}`;
+  const { zone: named } = stored.spec;
+  // It would be taken for one that global sent.
+  if (type === "ZoneIngress" && named && named !== zone) {
+    return `its ZoneIngress says zone ${JSON.stringify(named)}, this is zone "${zone}"`;
+  }
   const identity = { type, mesh, name };
   return {
     ...identity,
