@@ -55,14 +55,18 @@ const speaksHttp: Check = (value, path, report) => {
   else HTTP(value[PROTOCOL_TAG], keyed(path, PROTOCOL_TAG), report);
 };
 
+function selector(...checks: readonly Check[]): Check {
+  return object({ match: all(selectorTags, someTag, ...checks) }, { required: ["match"] });
+}
+
 function selectors(...checks: readonly Check[]): Check {
-  return nonEmptyList(object({ match: all(selectorTags, someTag, ...checks) }, {
-    required: ["match"],
-  }));
+  return nonEmptyList(selector(...checks));
 }
 
 export const anySelectors: Check = selectors();
 export const serviceSelectors: Check = selectors(hasService);
+/** For those who may select nothing. */
+export const serviceSelector: Check = selector(hasService);
 export const onlyServiceSelectors: Check = selectors(onlyService);
 export const httpSelectors: Check = selectors(speaksHttp);
 

@@ -10,7 +10,6 @@ import {
   isObject,
   join,
   keyed,
-  listenIp,
   nonEmptyText,
   object,
   oneOf,
@@ -76,10 +75,17 @@ export const externalService: Check = object({
   },
 });
 
+/** An address or a name, or "" for what is not set. */
+const host: Check = (value, path, report) => {
+  if (value !== "" && (typeof value !== "string" || !(isIp(value) || HOST.test(value)))) {
+    report(path, `address has to be a valid IP address or a domain name, is ${show(value)}`);
+  }
+};
+
 /** kuma@v2.13.10:pkg/core/resources/apis/mesh/zone_egress_validator.go. */
 export const zoneEgress: Check = object({
   zone: text,
-  networking: object({ address: listenIp, port, admin: object({ port: optionalPort }) }, {
+  networking: object({ address: host, port, admin: object({ port: optionalPort }) }, {
     required: ["port"],
     also: checkAdmin,
   }),

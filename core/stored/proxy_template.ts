@@ -1,6 +1,6 @@
 // ProxyTemplate, in shape. What an Envoy resource inside it says is not judged: nothing reads it yet.
 
-import { selectorTags, serviceSelectors } from "../selectors.ts";
+import { selectorTags, serviceSelector } from "../selectors.ts";
 import {
   type Check,
   type Fields,
@@ -74,7 +74,7 @@ const rawResource = object({
 }, { required: ["name", "version", "resource"] });
 
 export const proxyTemplate: Check = object({
-  selectors: serviceSelectors,
+  selectors: list(serviceSelector),
   conf: object({
     imports: list(oneOf(PROFILES)),
     resources: list(rawResource),
