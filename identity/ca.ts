@@ -178,8 +178,11 @@ export function signerOf(
   const current = states.find(({ backend }) => backend.name === options.current);
   const isSwitch = current?.state === "ready" && current !== wanted;
   if (wanted?.state === "ready") {
-    const switchAtMs = options.since(enabled.name) + options.leadMs;
-    if (!isSwitch || switchAtMs <= options.nowMs) {
+    const sinceMs = options.since(enabled.name);
+    const switchAtMs = sinceMs + options.leadMs;
+    // Of the future: the clock was set back since, by more than any lead.
+    const isSpread = switchAtMs <= options.nowMs || sinceMs > options.nowMs;
+    if (!isSwitch || isSpread) {
       return { signer: { backend: wanted.backend, pair: wanted.pair }, switchAtMs: null };
     }
     return { signer: { backend: current.backend, pair: current.pair }, switchAtMs };

@@ -6,19 +6,27 @@ import { TRAVEL } from "../core/travel.ts";
 /** What stands on others comes later: a policy needs its mesh, a mesh its secrets soon after. */
 const FIRST = ["Mesh", "GlobalSecret", "Secret", "Config", "ZoneIngress"];
 
-export function globalToZone(
-  descriptors: readonly ResourceDescriptor[],
-): readonly ResourceDescriptor[] {
-  return inApplyOrder(descriptors.filter(({ kds }) => {
+export const globalToZone = oncePerList((descriptors) =>
+  inApplyOrder(descriptors.filter(({ kds }) => {
     const { down, across } = TRAVEL[kds];
     return down || across !== "never";
-  }));
-}
+  }))
+);
 
-export function zoneToGlobal(
-  descriptors: readonly ResourceDescriptor[],
-): readonly ResourceDescriptor[] {
-  return inApplyOrder(descriptors.filter(({ kds }) => TRAVEL[kds].up));
+export const zoneToGlobal = oncePerList((descriptors) =>
+  inApplyOrder(descriptors.filter(({ kds }) => TRAVEL[kds].up))
+);
+
+type Descriptors = readonly ResourceDescriptor[];
+
+/** Asked with each change, of a list that never does. */
+function oncePerList(select: (all: Descriptors) => Descriptors): (all: Descriptors) => Descriptors {
+  const known = new WeakMap<Descriptors, Descriptors>();
+  return (all) => {
+    const found = known.get(all) ?? select(all);
+    known.set(all, found);
+    return found;
+  };
 }
 
 function inApplyOrder(descriptors: readonly ResourceDescriptor[]): readonly ResourceDescriptor[] {
