@@ -242,7 +242,8 @@ export class Envoy {
       this.rejected++;
     }
     this.#ask(response.typeUrl, { nonce: response.nonce, ...(error !== null && { error }) });
-    if (error === null) this.#follow();
+    const { typeUrl } = response;
+    if (error === null && (typeUrl === TYPES.cluster || typeUrl === TYPES.listener)) this.#follow();
   }
 
   #ofType(typeUrl: TypeUrl): OfType {

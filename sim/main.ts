@@ -76,7 +76,8 @@ const startedAtMs = performance.now();
 let [runs, failed, virtualMs, cpuMs] = [0, 0, 0, 0];
 
 if (what === "mutants") {
-  for (const mutant of MUTANTS) console.log(findText(mutant, find(mutant, FIND_SEEDS_MAX)));
+  const chosen = MUTANTS.filter(({ name }) => flags.mutant === undefined || name === flags.mutant);
+  for (const mutant of chosen) console.log(findText(mutant, find(mutant, FIND_SEEDS_MAX)));
   Deno.exit();
 }
 

@@ -110,11 +110,19 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "drops a coalesced message",
-    says: "of two changes that wait together, a mesh sees the newer alone",
-    around: at("meshes", (actor) => ({
-      ...actor,
-      mailbox: { ...actor.mailbox, merge: (_waiting: Message, arrived: Message) => arrived },
-    })),
+    says: "of two changes that wait together, only the newer is seen",
+    around: (tree) =>
+      tree.map((node) => ({
+        ...node,
+        actor: {
+          ...node.actor,
+          mailbox: {
+            ...node.actor.mailbox,
+            ...(node.actor.mailbox.merge &&
+              { merge: (_waiting: Message, arrived: Message) => arrived }),
+          },
+        },
+      })),
   },
   {
     name: "forgets a reverse-index entry",
@@ -374,14 +382,6 @@ export const MUTANTS: readonly Mutant[] = [
           ? [{ ...effect, msg: { ...effect.msg, ops: effect.msg.ops.slice(1) } }]
           : [effect]
       ),
-    ),
-  },
-  {
-    name: "an older stream of a zone is served",
-    says: "two control planes of one name overwrite each other",
-    around: at(
-      "zones",
-      never((effect, msg) => msg.tag === "stream_opened" && isCommand(effect, "kds", "close")),
     ),
   },
   {

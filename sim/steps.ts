@@ -1,6 +1,8 @@
 // What can happen in a simulated world, one verb each: what users and proxies do, and what breaks.
 
-import { PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
+import { inboundsOf } from "../actors/dataplane/announcement.ts";
+import { type LeaveResult, PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
+import { isReady } from "../core/dataplane.ts";
 import type { Draft, JsonObject, ResourceKey } from "../core/resource.ts";
 import { answerQuestion } from "../dns/answer.ts";
 import { encode } from "../proto/mod.ts";
@@ -406,7 +408,7 @@ function stop(world: World, envoy: Envoy, how: string): void {
   };
   // What `ursa dp` does at its end: it waits for the answer, but not for ever.
   world.agenda.after(2_000, end);
-  zone.ask(
+  zone.ask<LeaveResult>(
     PROXIES,
     (reply): ProxiesMsg => ({
       tag: "leave",
@@ -416,8 +418,21 @@ function stop(world: World, envoy: Envoy, how: string): void {
       credential: null,
       reply,
     }),
-    end,
+    (result) => {
+      if (result.ok && how === "drain") checkDrained(world, zone, envoy);
+      end();
+    },
   );
+}
+
+/** It was told that it may end: by then nobody new is sent to it. */
+function checkDrained(world: World, { name: zone, disk }: ControlPlane, envoy: Envoy): void {
+  const { mesh, name } = envoy.options.key;
+  const stored = disk.image.get({ type: "Dataplane", mesh, name });
+  if (!stored || envoy.resource === null) return;
+  if (inboundsOf(stored.spec).some(isReady)) {
+    world.violate("drained proxies are out", `${envoy.text} of ${zone} drained, and is offered`);
+  }
 }
 
 function scale(world: World, step: Step): void {
@@ -543,7 +558,11 @@ function startProcess(world: World, { of, with: { store } }: Step): void {
     plane.kill(false);
     plane.disk.load(store === "old" && old ? old : { revision: 0, resources: [] });
     plane.disk.replaced = true;
-    if (plane === world.global) { for (const { name } of world.zones) world.heldBack.add(name); }
+    if (plane === world.global) {
+      world.replaced = true;
+      // An old copy may hold everything that a zone has seen, and then is no stranger.
+      if (store !== "old") { for (const { name } of world.zones) world.heldBack.add(name); }
+    }
   }
   world.start(plane);
   plane.disk.replaced = false;

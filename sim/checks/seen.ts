@@ -6,6 +6,7 @@ import type { ConfigSpec } from "../../core/mesh.ts";
 import type { DataplaneSpec } from "../../core/dataplane.ts";
 import type { Resource } from "../../core/resource.ts";
 import { TYPES } from "../../xds/snapshot.ts";
+import type { Held } from "../ads_messages.ts";
 import type { Check, World } from "../world.ts";
 
 /** Addresses say whose they are: `10.<zone>.<mesh>.<n>`, and `192.168.<zone>.<n>` for what ingresses advertise. */
@@ -17,13 +18,18 @@ export const MESHES = ["default", "other", "third"];
 
 /** No endpoint, secret or name of one mesh in another. */
 export function meshesStayApart(_world: World): Check {
+  /** What was looked at already, by mesh. */
+  const clean = new Map(MESHES.map((mesh) => [mesh, new WeakSet<Held>()]));
   return {
     name: "meshes stay apart",
     received({ options: { key }, text }, { typeUrl, resources }) {
       if (key.type !== "dataplane") return;
       const own = MESHES.indexOf(key.mesh);
       const others = MESHES.filter((mesh) => mesh !== key.mesh);
-      for (const { name, addresses, text: content } of resources) {
+      for (const resource of resources) {
+        if (clean.get(key.mesh)!.has(resource)) continue;
+        clean.get(key.mesh)!.add(resource);
+        const { name, addresses, text: content } = resource;
         if (typeUrl === TYPES.endpoint) {
           for (const address of addresses) {
             const [first, , mesh] = address.split(".");
