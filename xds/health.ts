@@ -18,6 +18,8 @@ const TIMEOUT = "2s";
 const INTERVAL = "1s";
 const THRESHOLD = 1;
 const NO_TRAFFIC_INTERVAL = "1s";
+/** Envoy asks itself too early, always; others wait for the next time. */
+const STARTING_INTERVAL = "0.250s";
 
 /** By the names of what is probed; what is not named was not told. */
 export interface HealthReport {
@@ -112,7 +114,11 @@ export function healthChecks(
   const admin = { address: node.adminAddress, port: node.adminPort };
   return encode(SPECIFIER, {
     clusterHealthChecks: [
-      clusterCheck(ADMIN, admin, { ...timing({}), httpHealthCheck: { path: "/ready" } }),
+      clusterCheck(ADMIN, admin, {
+        ...timing({}),
+        unhealthyInterval: STARTING_INTERVAL,
+        httpHealthCheck: { path: "/ready" },
+      }),
       ...checks.values(),
     ],
     interval: `${reportMs / 1_000}s`,

@@ -31,6 +31,7 @@ Deno.test("healthChecks() has Envoy look whether it serves itself", () => {
       healthyThreshold: 1,
       unhealthyThreshold: 1,
       noTrafficInterval: "1s",
+      unhealthyInterval: "0.250s",
       httpHealthCheck: { path: "/ready" },
     }],
   }]);

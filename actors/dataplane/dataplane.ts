@@ -209,11 +209,11 @@ export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
         }, at);
       case "health_reported":
         if (msg.stream !== state.probing?.id) return [state, []];
-        return reviewHealth({ ...state, health: msg.report }, at);
+        return healthReported({ ...state, health: msg.report }, at);
       case "health_closed":
         if (msg.stream !== state.probing?.id) return [state, []];
         // What it last said holds until it, or somebody, says otherwise.
-        return [{ ...state, probing: null, health: null }, []];
+        return announceIfListening({ ...state, probing: null, health: null }, at);
       case "health_written":
         return healthWritten(state, msg.value, at);
       case "health_due":
@@ -437,9 +437,11 @@ function issued(state: State, identity: IdentityMaterial): State {
 // ---- registration
 
 function announceIfListening(state: State, at: Context): Turn<State> {
-  const { announcement, stream, remarks } = state;
+  const { announcement, stream, remarks, probing, health } = state;
   if (!announcement || announcement.underWay || remarks.waiting !== null) return [state, []];
   if (!stream?.listens || !isSettled(stream.ads)) return [state, []];
+  // Whose Envoy tells of itself is offered when that says it serves.
+  if (probing && !health?.envoy) return [state, []];
   // What it ACKs at first may be made from what an earlier run registered with: other ports.
   const own = ownResource(state);
   if (!own || !samePlaces(own.spec, announcement.draft.spec)) return [state, []];
@@ -647,6 +649,12 @@ function waiting(state: State, reason: string, at: Context): Turn<State> {
 }
 
 // ---- health
+
+function healthReported(state: State, at: Context): Turn<State> {
+  const [next, effects] = announceIfListening(state, at);
+  const [last, more] = reviewHealth(next, at);
+  return [last, [...effects, ...more]];
+}
 
 /** Has Envoy probe what is stored, and stores what it reports. */
 function reviewHealth(state: State, at: Context): Turn<State> {

@@ -393,6 +393,12 @@ Deno.test("a proxy that drains leaves the endpoints of others before its stream 
   envoy.connect();
   at.openHealth("health-1", envoy.options);
   const caller = client(at);
+  // Envoy takes its listeners a moment before it serves.
+  at.reportHealth("health-1", { envoy: false, workloads: {} });
+  at.settle();
+  assert.deepEqual(webSeenBy(caller), []);
+  at.reportHealth("health-1", { envoy: true, workloads: {} });
+  at.settle();
   assert.deepEqual(webSeenBy(caller), ["10.0.0.1:8080"]);
   at.reportHealth("health-1", { envoy: false, workloads: {} });
   at.settle();
