@@ -411,7 +411,7 @@ Deno.test("internal kinds are not on REST, overviews only where something is rep
 Deno.test("a kind without a message keeps its spec under `spec`, and its status is nobody's to write", async () => {
   const plane = await planeWithMesh();
   const path = "/meshes/default/meshservices/api";
-  const spec = { ports: [{ port: 80, appProtocol: "http" }] };
+  const spec = { state: "Available", ports: [{ port: 80, appProtocol: "http" }] };
   const body = { type: "MeshService", mesh: "default", name: "api", spec, status: { vips: [] } };
   const created = await plane.call("PUT", path, { body });
   assert.equal(created.status, 201);

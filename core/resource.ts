@@ -85,6 +85,8 @@ export interface ResourceDescriptor {
   /** Full protobuf message name of the spec; without one it is JSON on every wire. */
   readonly message?: string;
   readonly hasStatus?: true;
+  /** What is written into specs of users where it was left out, by path: `ports[].appProtocol`. */
+  readonly defaults?: Readonly<Record<string, Json>>;
   /** KRI short name, when Kuma gives it one. */
   readonly shortName?: string;
   /** Written by control planes alone: no PUT or DELETE through REST. */

@@ -3,6 +3,7 @@
 
 import type { PolicyFacts, ResourceDescriptor } from "./resource.ts";
 import { type Check, checkedBy } from "./shape.ts";
+import { DEFAULTS } from "./stored/defaults.ts";
 import * as connection from "./stored/connection_policies.ts";
 import { externalService, zoneEgress } from "./stored/egress.ts";
 import { meshGateway, meshGatewayRoute } from "./stored/gateways.ts";
@@ -44,7 +45,13 @@ function modern(
   check: Check,
   row: Pick<ResourceDescriptor, "plural" | "kds"> & Partial<ResourceDescriptor>,
 ): ResourceDescriptor {
-  return stored({ name, args: [name.toLowerCase(), row.plural], ...row }, check);
+  const defaults = DEFAULTS[name];
+  return stored({
+    name,
+    args: [name.toLowerCase(), row.plural],
+    ...(defaults && { defaults }),
+    ...row,
+  }, check);
 }
 
 function modernPolicy(

@@ -6,11 +6,12 @@
 import { isObject } from "../core/json.ts";
 import { MESSAGE_DEPTH_MAX } from "../core/limits.ts";
 import type { Json, JsonObject, ResourceDescriptor } from "../core/resource.ts";
+import { withDefaults } from "../core/stored/defaults.ts";
 import type { Note } from "../core/violation.ts";
 import { decode, encode } from "./mod.ts";
 import { joinMessage, splitMessage, type Unknown, withoutBytes } from "./split.ts";
 
-type Kind = Pick<ResourceDescriptor, "message">;
+type Kind = Pick<ResourceDescriptor, "message" | "defaults">;
 
 /** Throws a TypeError when a value does not fit its field. A message has no room for unknown JSON. */
 export function encodeSpec({ message }: Kind, spec: JsonObject): Uint8Array {
@@ -43,9 +44,10 @@ export type Canonical =
   | { readonly ok: false; readonly error: string };
 
 /** A spec as a user or a proxy writes it. */
-export function readSpec({ message }: Kind, written: JsonObject): WrittenSpec {
+export function readSpec({ message, defaults = {} }: Kind, written: JsonObject): WrittenSpec {
   if (message === undefined) {
-    return { known: written, notes: [], canonical: (spec) => ({ ok: true, spec }) };
+    const known = withDefaults(written, defaults);
+    return { known, notes: [], canonical: (spec) => ({ ok: true, spec }) };
   }
   const notes: Note[] = [];
   // Bytes come from the wire alone.
