@@ -29,6 +29,7 @@ import {
   type Turn,
 } from "../runtime/actor.ts";
 import { PARKED_MS } from "../runtime/tree.ts";
+import { renderViolation } from "../../core/violation.ts";
 import type { Draft, Resource, ResourceKey } from "../../core/resource.ts";
 import type { VerifiedToken } from "../../identity/tokens/verify.ts";
 import {
@@ -234,7 +235,7 @@ function opened(
 ): Turn<State> {
   const admission = admit(state, msg, at);
   if (!admission.ok) return [state, admission.refusal];
-  const { key, metadata, resource, instance, token } = admission;
+  const { key, metadata, resource, instance, notes, token } = admission;
   const path = dataplanePath(key);
   const crashed = state.parked.has(path);
   const revived = crashed ? endStreams(state, path, "a newer stream of this proxy took over") : [];
@@ -243,6 +244,12 @@ function opened(
   state.newest.set(path, msg.stream);
   return [state, [
     ...revived,
+    ...(notes.length === 0 ? [] : [
+      log("warn", "a proxy brings what has no effect", {
+        proxy: path,
+        fields: notes.map(renderViolation).join("; ").slice(0, 1_000),
+      }),
+    ]),
     ...spawn(state, { key, registered: resource !== null }),
     send<DataplaneMsg>(path, {
       tag: "stream_opened",

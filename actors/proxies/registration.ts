@@ -6,7 +6,7 @@ import { isResourceName, ORIGIN_LABEL, ZONE_LABEL } from "../../core/names.ts";
 import type { ProxyKey, ProxyType } from "../../core/proxy.ts";
 import { REGISTERED_BY_LABEL, REGISTERED_BY_PROXY } from "../dataplane/messages.ts";
 import type { Draft, JsonObject, Labels } from "../../core/resource.ts";
-import type { Violation } from "../../core/violation.ts";
+import type { Note, Violation } from "../../core/violation.ts";
 import { readSpec } from "../../proto/spec.ts";
 import { instanceOf, parseProxyResource } from "../../dataplane/mod.ts";
 
@@ -17,6 +17,8 @@ export type Registration =
     readonly metadata: JsonObject;
     readonly resource: Draft | null;
     readonly instance: string;
+    /** What of the resource has no effect, or is unknown here. */
+    readonly notes: readonly Note[];
   }
   | { readonly ok: false; readonly reason: string };
 
@@ -41,11 +43,11 @@ export function readRegistration(
     return { ok: false, reason: `its node metadata is larger than ${METADATA_CHARS_MAX} bytes` };
   }
   const instance = runOf(metadata);
-  if (text === "") return { ok: true, key, metadata, resource: null, instance };
-  const resource = resourceOf(text, key, { kinds, zone });
-  return typeof resource === "string"
-    ? { ok: false, reason: resource }
-    : { ok: true, key, metadata, resource, instance };
+  if (text === "") return { ok: true, key, metadata, resource: null, instance, notes: [] };
+  const read = resourceOf(text, key, { kinds, zone });
+  return typeof read === "string"
+    ? { ok: false, reason: read }
+    : { ok: true, key, metadata, instance, ...read };
 }
 
 /** It becomes a label: what could not be one is no id. */
@@ -73,7 +75,7 @@ function resourceOf(
   text: string,
   key: ProxyKey,
   { kinds, zone }: { readonly kinds: KindTable; readonly zone: string },
-): Draft | string {
+): { readonly resource: Draft; readonly notes: readonly Note[] } | string {
   if (text.length > RESOURCE_BYTES_MAX) {
     return `its resource is larger than ${RESOURCE_BYTES_MAX} bytes`;
   }
@@ -85,7 +87,7 @@ function resourceOf(
   }
   const kind = kinds.byName(type);
   if (!kind) return `${type} is not served here`;
-  const { known, canonical } = readSpec(kind, parsed.resource.spec as unknown as JsonObject);
+  const { known, notes, canonical } = readSpec(kind, parsed.resource.spec as unknown as JsonObject);
   const violations = kind.validate(known);
   if (violations.length > 0) return `its ${type} is not valid: ${inWords(violations)}`;
   const stored = canonical(known);
@@ -96,7 +98,7 @@ function resourceOf(
     return `its ZoneIngress says zone ${JSON.stringify(named)}, this is zone "${zone}"`;
   }
   const identity = { type, mesh, name };
-  return {
+  const resource = {
     ...identity,
     labels: {
       ...computedLabels(kind, identity, {
@@ -109,6 +111,7 @@ function resourceOf(
     // As if it had come over the wire: one spelling of each field, whatever the file used.
     spec: stored.spec,
   };
+  return { resource, notes: [...notes, ...kind.notes?.(known) ?? []] };
 }
 
 /** Where it comes from is the control plane's to say. */

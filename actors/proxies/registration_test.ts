@@ -40,3 +40,12 @@ Deno.test("readRegistration() takes no node that would fill the link to global",
     /^its node metadata is larger than 65536 bytes$/,
   );
 });
+
+Deno.test("readRegistration() keeps what nobody here knows, and says so", () => {
+  const text = resource({ probes: { port: 1 }, sidecar: { speed: 9 } });
+  const metadata = { "dataplane.resource": text };
+  const read = readRegistration({ id: "default.web-1", metadata }, { kinds, zone: "east" });
+  assert.ok(read.ok);
+  assert.deepEqual(read.notes.map(({ path }) => path), ["sidecar", "probes"]);
+  assert.deepEqual(read.resource?.spec["sidecar"], { speed: 9 });
+});
