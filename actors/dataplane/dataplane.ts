@@ -287,7 +287,8 @@ function streamOpened(
       count("ursa_xds_takeover_alarms_total"),
     );
   }
-  const draining = state.draining === msg.instance ? state.draining : null;
+  // Of a peer that does not say which run it is, a new stream may be a new run.
+  const draining = msg.instance !== "" && state.draining === msg.instance ? state.draining : null;
   const offer = msg.resource &&
     offered(state, msg.resource, {
       claimed: claimed.ownership,

@@ -247,6 +247,21 @@ Deno.test("a proxy that leaves is drained first, then deregistered at once", () 
   assert.equal(at.store.get({ type: "Dataplane", mesh: "default", name: "web" }), undefined);
 });
 
+Deno.test("a run without an id that was drained does not keep the next one out", () => {
+  const at = world();
+  const envoy = web(at);
+  envoy.connect();
+  const caller = client(at);
+  at.leave(WEB, "drain");
+  at.settle();
+  assert.deepEqual(webSeenBy(caller), []);
+  envoy.disconnect();
+  at.settle();
+  envoy.connect();
+  at.settle();
+  assert.deepEqual(webSeenBy(caller), ["10.0.0.1:8080"]);
+});
+
 Deno.test("a proxy neither drains nor deletes a Dataplane that somebody else wrote", () => {
   const at = world();
   at.put(draftOf(sidecar(WEB)));

@@ -533,7 +533,9 @@ function acceptGlobal(state: State, to: ReplyTo, at: Context): Turn<State> {
   }
   const accepted: Allegiance = { accepted: session.global, held: null, lapse: null };
   const { clusterId, revision } = session.global;
-  const [next, effects] = connect({ ...state, allegiance: accepted }, at);
+  // Its revisions may be numbers that another history had: what was told of those says nothing.
+  const reports = noReports({ clusterId, revision: 0 });
+  const [next, effects] = connect({ ...state, allegiance: accepted, reports }, at);
   // What was held back is known no more: a new session compares everything.
   return [next, [
     log("warn", "another global was accepted for this zone", { clusterId }),

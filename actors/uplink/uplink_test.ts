@@ -257,6 +257,36 @@ Deno.test("a global whose revision went back stays held in later sessions, and a
   assert.equal(restarted.status()["held"], null);
 });
 
+Deno.test("of a global that was accepted though it is behind, its own revisions are reported", () => {
+  const link = start();
+  const meet = (systemVersion: string) => {
+    const connection = dialled(link);
+    link.tell({ tag: "connected", connection });
+    const metadata = ownMetadata(args);
+    const asks = { nonce: "", nodeId: "east", metadata, subscribe: ["*"], initialVersions: {} };
+    link.tell({ tag: "request_received", connection, request: { typeUrl: "Dataplane", ...asks } });
+    link.tell({ tag: "health_answered", connection, intervalMs: 10_000 });
+    link.commands();
+    const arrived = response("default", systemVersion);
+    link.tell({ tag: "response_received", connection, response: arrived });
+    return connection;
+  };
+  const before = meet("c-1:50");
+  link.tell({ tag: "disconnected", connection: before, reason: "replaced" });
+  link.tell({ tag: "connect_due" });
+  meet("c-1:5");
+  link.tell({ tag: "accept_global", reply: { path: "", tag: "", ref: "1" } });
+  meet("c-1:6");
+  const { reply } = link.writes().at(-1)!;
+  link.tell({ tag: "written", ref: reply.ref, value: committed(10) });
+  const proxies = { affected: 1, acked: 1, nacked: 0, pending: 0, offline: 0 };
+  link.tell({ tag: "report_progress", revision: 10, proxies, lastAckMs: 8 });
+  link.tell({ tag: "report_due" });
+  const check = link.commands().find(({ do: what }) => what === "check_health");
+  assert.ok(check?.do === "check_health");
+  assert.deepEqual(check.reports, [{ revision: 6, after: 0, proxies, lastAckMs: 8 }]);
+});
+
 Deno.test("progress is told to a global that asked for it, under its own revision", () => {
   const link = start();
   const connection = dialled(link);
