@@ -22,7 +22,7 @@ import {
   route,
   sidecar,
 } from "../tests/system/zone_edits.ts";
-import type { World } from "./world.ts";
+import { TWIN, type World } from "./world.ts";
 
 /** One thing that happens. In a scenario file: `{at: 5s, VERB: OF, …with}`. */
 export interface Step {
@@ -372,7 +372,7 @@ function startTwin(world: World, { of, with: { for: forMs = 10_000 } }: Step): v
   if (!original?.running) return;
   const { key, dialect } = original.options;
   const { resource } = original;
-  const twin = world.envoy(`${of}.twin`, () => ({ key, dialect, resource }));
+  const twin = world.envoy(`${of}${TWIN}`, () => ({ key, dialect, resource }));
   if (twin.running) return;
   twin.start(original.instance === "" ? "" : world.newInstance());
   world.agenda.after(Number(forMs), () => twin.stop("kill"));

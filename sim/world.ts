@@ -33,6 +33,8 @@ export const GLOBAL = "global";
 export const ZONE_NAMES = ["east", "west", "north", "south", "middle", "far"];
 const TYPES = KINDS.all().map(({ name }) => name);
 const TICK_MS = 1_000;
+/** Of the id of a second process with a proxy's name. */
+export const TWIN = ".twin";
 
 /** Something that must hold, looked at wherever it can be seen. */
 export interface Check {
@@ -287,7 +289,9 @@ export class World {
         end.peer.readingDelayMs = 0;
       }
     }
-    for (const envoy of this.envoys.values()) {
+    for (const [id, envoy] of this.envoys) {
+      // The second of a name goes for good.
+      if (id.endsWith(TWIN)) envoy.stop("kill");
       envoy.judge = null;
       // What it rejected is not sent to it again, as it would be to no avail; but it would be now.
       if (envoy.nacks > 0) envoy.reconnect();
