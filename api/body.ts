@@ -1,6 +1,7 @@
 // Request bodies: JSON or YAML text to a value, or a sentence with the position of the mistake.
 
 import { parseDocument } from "yaml";
+import { isDeeper } from "../core/json.ts";
 import type { Json, JsonObject } from "../core/resource.ts";
 import { jsonMistakeAt } from "./json_position.ts";
 
@@ -87,11 +88,6 @@ function parseYaml(content: string): AnyJson {
 function placeOf(content: string, position: number): string {
   const before = content.slice(0, position).split("\n");
   return `line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}`;
-}
-
-function isDeeper(value: Json, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
 }
 
 function wordFor(value: Json): string {

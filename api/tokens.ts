@@ -1,8 +1,9 @@
 // `/tokens/…`: tokens that this control plane issues.
 
 import { durationMs } from "../core/duration.ts";
+import { isObject } from "../core/json.ts";
 import type { JsonObject } from "../core/resource.ts";
-import { integerOf, isAbsent, isObject, show } from "../core/shape.ts";
+import { integerOf, isAbsent, show } from "../core/shape.ts";
 import { PROXY_TYPES, type TokenKind, type TokenOrder } from "../core/token.ts";
 import type { Violation } from "../core/violation.ts";
 import { type Action, refuse } from "./access.ts";

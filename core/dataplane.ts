@@ -9,7 +9,6 @@ import {
   hostIp,
   integer,
   integerOf,
-  isObject,
   join,
   keyed,
   list,
@@ -29,6 +28,7 @@ import {
 } from "./shape.ts";
 import type { JsonObject, Resource } from "./resource.ts";
 import { PROTOCOL_TAG, type Tags } from "./tags.ts";
+import { isObject, objectsOf } from "./json.ts";
 
 /** kuma.mesh.v1alpha1.Dataplane in JSON. */
 export interface DataplaneSpec {
@@ -226,10 +226,6 @@ function checkNetworking(fields: Fields, path: string, report: Report): void {
     checkWorkload(each, { own: fields["address"], path: `${path}.inbound[${index}]`, report })
   );
   checkAdminPort(fields, path, report);
-}
-
-function objectsOf(value: unknown): readonly Fields[] {
-  return Array.isArray(value) ? value.filter(isObject) : [];
 }
 
 /** A proxy that takes itself for the workload would call itself without end. */

@@ -1,8 +1,9 @@
 // What control planes report of proxies and zones, in proto3 JSON: counters of 64 bits are text.
 
 import type { JsonObject } from "./resource.ts";
-import { isObject, list, type Report, violationsOf } from "./shape.ts";
+import { list, type Report, violationsOf } from "./shape.ts";
 import type { Violation } from "./violation.ts";
+import { isObject } from "./json.ts";
 
 /** kuma.mesh.v1alpha1.DataplaneInsight; ZoneIngressInsight is the same without `mTLS`. */
 export interface ProxyInsightSpec {

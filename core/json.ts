@@ -17,6 +17,17 @@ export function listOf(value: unknown): readonly Json[] {
   return Array.isArray(value) ? value : [];
 }
 
+/** The objects of a list; what is missing or something else is passed over. */
+export function objectsOf(value: unknown): readonly JsonObject[] {
+  return listOf(value).filter(isObject);
+}
+
+/** Whether it nests further than so many levels: input from outside may go as deep as it likes. */
+export function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
+}
+
 /** Equality, whatever the order of keys; a field that is undefined is an absent one. */
 export function sameJson(a: unknown, b: unknown): boolean {
   if (a === b) return true;

@@ -9,7 +9,6 @@ import {
   type Check,
   checkedBy,
   type Fields,
-  isObject,
   join,
   kept,
   list,
@@ -24,6 +23,7 @@ import {
   violationsOf,
 } from "./shape.ts";
 import { renderViolation } from "./violation.ts";
+import { isObject } from "./json.ts";
 
 /** kuma.mesh.v1alpha1.Mesh in JSON: what has an effect here. */
 export interface MeshSpec {

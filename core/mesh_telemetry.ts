@@ -5,7 +5,6 @@ import {
   type Check,
   type Fields,
   integer,
-  isObject,
   list,
   map,
   matching,
@@ -18,19 +17,20 @@ import {
   show,
   text,
 } from "./shape.ts";
+import { isObject, listOf } from "./json.ts";
 
 /** Backends by name, one of which may be the default. */
 function backends(backend: Check, chosen: "defaultBackend" | "enabledBackend"): Check {
   return object({ [chosen]: text, backends: list(backend) }, {
     also(fields, path, report) {
-      const names = itemsOf(fields["backends"]).map((one) => isObject(one) ? one["name"] : "");
+      const names = listOf(fields["backends"]).map((one) => isObject(one) ? one["name"] : "");
       names.forEach((name, index) => {
         if (names.indexOf(name) !== index) {
           report(`${path}.backends[${index}].name`, `${show(name)} is already used`);
         }
       });
       const wanted = fields[chosen];
-      if (wanted && !names.includes(wanted)) {
+      if (wanted && !names.some((name) => name === wanted)) {
         report(`${path}.${chosen}`, "has to be set to one of the backends in the mesh");
       }
     },
@@ -101,7 +101,7 @@ const prometheus = object({
 }, { also: checkPrometheus });
 
 function checkPrometheus({ skipMTLS, tls, aggregate }: Fields, path: string, report: Report): void {
-  const names = itemsOf(aggregate).map((one) => isObject(one) ? one["name"] : "");
+  const names = listOf(aggregate).map((one) => isObject(one) ? one["name"] : "");
   names.forEach((name, index) => {
     if (names.indexOf(name) !== index) {
       report(`${path}.aggregate[${index}].name`, `duplicate entry: ${show(name)}`);
@@ -115,7 +115,3 @@ function checkPrometheus({ skipMTLS, tls, aggregate }: Fields, path: string, rep
 }
 
 export const metrics: Check = backends(backend({ prometheus }), "enabledBackend");
-
-function itemsOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}

@@ -1,17 +1,8 @@
 // Selectors: tags of which a value may be `*`. kuma@v2.13.10:pkg/core/resources/apis/mesh/validators.go.
 
-import {
-  all,
-  type Check,
-  isObject,
-  keyed,
-  matching,
-  nonEmptyList,
-  object,
-  oneOf,
-  show,
-} from "./shape.ts";
+import { all, type Check, keyed, matching, nonEmptyList, object, oneOf, show } from "./shape.ts";
 import { PROTOCOL_TAG, SERVICE_TAG } from "./tags.ts";
+import { isObject } from "./json.ts";
 
 const TAG_NAME = matching(/^[a-zA-Z0-9.\-_:/]+$/, "a tag of letters, digits, and . - _ : / only");
 const TAG_VALUE = matching(

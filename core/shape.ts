@@ -6,6 +6,7 @@ import { nearest } from "./nearest.ts";
 import { SERVICE_TAG } from "./tags.ts";
 import type { Note, Violation } from "./violation.ts";
 import type { ResourceDescriptor } from "./resource.ts";
+import { isObject } from "./json.ts";
 
 /** Called with what is wrong. */
 export interface Report {
@@ -40,10 +41,6 @@ function findingsOf(check: Check, value: unknown) {
   };
   check(value, "", Object.assign(addTo(violations), { note: addTo(notes) }));
   return { violations, notes };
-}
-
-export function isObject(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** proto3 JSON: null says no more than absence. */

@@ -7,7 +7,6 @@ import {
   hostIp,
   integer,
   integerOf,
-  isObject,
   list,
   listenIp,
   noEffect,
@@ -19,6 +18,7 @@ import {
   text,
 } from "./shape.ts";
 import type { Tags } from "./tags.ts";
+import { isObject } from "./json.ts";
 
 /** kuma.system.v1alpha1.Zone in JSON. */
 export interface ZoneSpec {

@@ -1,6 +1,6 @@
 // Which metrics of the workload a dp process serves beside Envoy's. kuma@v2.13.10:pkg/xds/bootstrap/generator.go (getMetricsConfig).
 
-import { objectOf } from "../core/json.ts";
+import { objectOf, objectsOf } from "../core/json.ts";
 import { compareText, type Json, type JsonObject } from "../core/resource.ts";
 
 export interface AggregateMetrics {
@@ -16,12 +16,12 @@ export function aggregateMetrics(
   { metrics, address }: { readonly metrics: Json | undefined; readonly address: string },
 ): readonly AggregateMetrics[] {
   const { enabledBackend, backends } = objectOf(mesh["metrics"]);
-  const enabled = listOf(backends).find(({ name }) => name !== "" && name === enabledBackend);
+  const enabled = objectsOf(backends).find(({ name }) => name !== "" && name === enabledBackend);
   if (enabled?.["type"] !== "prometheus") return [];
   const own = objectOf(metrics);
   const entries = [
-    ...listOf(objectOf(enabled["conf"])["aggregate"]),
-    ...(own["type"] === "prometheus" ? listOf(objectOf(own["conf"])["aggregate"]) : []),
+    ...objectsOf(objectOf(enabled["conf"])["aggregate"]),
+    ...(own["type"] === "prometheus" ? objectsOf(objectOf(own["conf"])["aggregate"]) : []),
   ];
   return [...new Map(entries.map((entry) => [String(entry["name"] ?? ""), entry])).values()]
     .filter(({ enabled }) => enabled !== false)
@@ -32,8 +32,4 @@ export function aggregateMetrics(
       path: String(entry["path"] ?? ""),
     }))
     .sort((a, b) => compareText(a.name, b.name));
-}
-
-function listOf(value: Json | undefined): readonly JsonObject[] {
-  return Array.isArray(value) ? value.map(objectOf) : [];
 }

@@ -1,6 +1,7 @@
 // The resource by which a proxy registers itself: a Dataplane or ZoneIngress in YAML or JSON.
 
 import type { DataplaneSpec } from "../core/dataplane.ts";
+import { isDeeper } from "../core/json.ts";
 import { isResourceName } from "../core/names.ts";
 import type { Labels } from "../core/resource.ts";
 import type { Violation } from "../core/violation.ts";
@@ -85,11 +86,6 @@ function parseText(
   } catch (error) {
     return refused("resource", `is not YAML: ${String((error as Error).message).split("\n")[0]}`);
   }
-}
-
-function isDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1));
 }
 
 /** The same resource with an admin port, as the JSON text that goes into the bootstrap request. */

@@ -3,9 +3,9 @@
 // What is unknown here is kept: JSON fields where they were written, fields of protobuf as bytes at
 // their message, from where they go on to the next peer.
 
-import { isObject } from "../core/json.ts";
+import { isDeeper, isObject } from "../core/json.ts";
 import { MESSAGE_DEPTH_MAX } from "../core/limits.ts";
-import type { Json, JsonObject, ResourceDescriptor } from "../core/resource.ts";
+import type { JsonObject, ResourceDescriptor } from "../core/resource.ts";
 import { withDefaults } from "../core/stored/defaults.ts";
 import type { Note } from "../core/violation.ts";
 import { decode, encode } from "./mod.ts";
@@ -82,10 +82,4 @@ export function decodeJson(bytes: Uint8Array): JsonObject {
   if (!isObject(value)) throw new TypeError("must be a JSON object");
   if (isDeeper(value, MESSAGE_DEPTH_MAX)) throw new TypeError("is nested too deeply");
   return value;
-}
-
-function isDeeper(value: Json, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return levels === 0 ||
-    Object.values(value).some((inner: Json) => isDeeper(inner, levels - 1));
 }

@@ -1,5 +1,6 @@
 // In what two configurations differ, path by path; lists whose order means nothing are matched by what names their items.
 
+import { isObject } from "../core/json.ts";
 import type { Json, JsonObject } from "../core/resource.ts";
 
 export interface Difference {
@@ -86,8 +87,4 @@ function isDuration(value: Json): value is string {
 
 function isList(value: Json): value is readonly Json[] {
   return Array.isArray(value);
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

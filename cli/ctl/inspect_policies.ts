@@ -1,7 +1,7 @@
 // `ctl inspect policies` and `ctl inspect policy`: which policies a dataplane has, and the other way round.
 
-import { objectOf } from "../../core/json.ts";
-import type { Json, JsonObject } from "../../core/resource.ts";
+import { objectOf, objectsOf } from "../../core/json.ts";
+import type { JsonObject } from "../../core/resource.ts";
 import { CommandError, EXIT, renderTable } from "../output.ts";
 import { type InspectOptions, print } from "./inspect.ts";
 import { ask, segment, type Session } from "./session.ts";
@@ -69,8 +69,4 @@ export async function inspectPolicy(
 
 function partCells({ type, name = "-", service = "-" }: JsonObject): readonly string[] {
   return [type, name, service].map(String);
-}
-
-function objectsOf(value: Json | undefined): readonly JsonObject[] {
-  return Array.isArray(value) ? value.map(objectOf) : [];
 }

@@ -1,6 +1,7 @@
 // The classic policies that are kept without effect, in shape. kuma@v2.13.10:pkg/core/resources/apis/mesh
 // (validators): what those accept is accepted here, and paths are theirs.
 
+import { isObject, listOf, objectsOf } from "../json.ts";
 import {
   anySelectors,
   httpSelectors,
@@ -15,7 +16,6 @@ import {
   type Fields,
   integer,
   isAbsent,
-  isObject,
   list,
   matching,
   nonEmptyText,
@@ -28,6 +28,7 @@ import {
   text,
 } from "../shape.ts";
 import { SERVICE_TAG } from "../tags.ts";
+import { DNS_NAME } from "./dns_name.ts";
 
 const positive = integer({ min: 1 });
 const count = integer({ min: 0 });
@@ -174,7 +175,7 @@ export const retry = betweenServices(object({
   http: object(httpRetry, {
     also(fields, path, report) {
       oneSet(Object.keys(httpRetry), "field cannot be empty")(fields, path, report);
-      itemsOf(fields["retryOn"]).forEach((name, index) => {
+      listOf(fields["retryOn"]).forEach((name, index) => {
         if (name === "retriable_status_codes" && isAbsent(fields["retriableStatusCodes"])) {
           report(`${path}.retryOn[${index}]`, "retriableStatusCodes must be set with this option");
         }
@@ -184,7 +185,7 @@ export const retry = betweenServices(object({
   grpc: object(grpcRetry, {
     also(fields, path, report) {
       oneSet(Object.keys(grpcRetry), "field cannot be empty")(fields, path, report);
-      const names = itemsOf(fields["retryOn"]);
+      const names = listOf(fields["retryOn"]);
       for (const name of new Set(names.filter((one, index) => names.indexOf(one) !== index))) {
         report(`${path}.retryOn`, `repeated value "${name}"`);
       }
@@ -192,10 +193,6 @@ export const retry = betweenServices(object({
   }),
   tcp: object({ maxConnectAttempts: positive }, { required: ["maxConnectAttempts"] }),
 }, { also: oneSet(PROTOCOLS, "missing protocol [grpc|http|tcp] configuration") }));
-
-function itemsOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
 
 const NO_TIMEOUT = "at least one timeout in section has to be defined";
 
@@ -243,7 +240,7 @@ export const virtualOutbound: Check = object({
 }, { required: ["selectors", "conf"] });
 
 function checkTemplates(fields: Fields, path: string, report: Report): void {
-  const parameters = itemsOf(fields["parameters"]).filter(isObject);
+  const parameters = objectsOf(fields["parameters"]);
   const names = parameters.map(({ name }) => name);
   names.forEach((name, index) => {
     if (names.indexOf(name) !== index) {
@@ -276,5 +273,3 @@ function evaluated(
   );
   return /\{\{/.test(filled.replace(/\{\{\s*\.\w+\s*\}\}/g, "")) ? null : filled;
 }
-
-const DNS_NAME = /^([a-zA-Z0-9_][a-zA-Z0-9_-]{0,62})(\.[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62})*\.?$/;

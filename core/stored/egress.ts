@@ -1,13 +1,13 @@
 // What leaves the mesh, in shape: ExternalService and ZoneEgress.
 
 import { isIp } from "../address.ts";
+import { isObject } from "../json.ts";
 import {
   all,
   bool,
   type Check,
   type Fields,
   integerOf,
-  isObject,
   join,
   keyed,
   nonEmptyText,

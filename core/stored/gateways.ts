@@ -1,6 +1,7 @@
 // MeshGateway and MeshGatewayRoute, in shape. kuma@v2.13.10:pkg/core/resources/apis/mesh/gateway_validator.go
 // and gateway_route_validator.go.
 
+import { isObject, listOf, objectsOf } from "../json.ts";
 import { destination, selectorTags, serviceSelectors } from "../selectors.ts";
 import {
   bool,
@@ -8,7 +9,6 @@ import {
   type Fields,
   integer,
   integerOf,
-  isObject,
   join,
   keyed,
   list,
@@ -65,7 +65,7 @@ const listener = object({
 
 function checkTls({ protocol, tls, crossMesh }: Fields, path: string, report: Report): void {
   const mode = isObject(tls) ? tls["mode"] ?? "NONE" : undefined;
-  const certificates = isObject(tls) ? itemsOf(tls["certificates"]).length : 0;
+  const certificates = isObject(tls) ? listOf(tls["certificates"]).length : 0;
   if (crossMesh === true) {
     if (protocol === "HTTPS") report(`${path}.protocol`, "is not supported with crossMesh");
     if (mode !== undefined && (mode !== "NONE" || certificates > 0)) {
@@ -88,7 +88,7 @@ function checkTls({ protocol, tls, crossMesh }: Fields, path: string, report: Re
 
 /** Listeners of one port are one listener in Envoy. */
 function checkPorts({ listeners }: Fields, path: string, report: Report): void {
-  const all = itemsOf(listeners).filter(isObject).map((fields, index) => ({
+  const all = objectsOf(listeners).map((fields, index) => ({
     port: integerOf(fields["port"]),
     protocol: fields["protocol"],
     hostname: fields["hostname"] || "*",
@@ -121,10 +121,10 @@ export const meshGateway: Check = object({
 }, {
   required: ["selectors", "conf"],
   also({ selectors, conf }, path, report) {
-    const listeners = isObject(conf) ? itemsOf(conf["listeners"]) : [];
+    const listeners = isObject(conf) ? listOf(conf["listeners"]) : [];
     const crossMesh = listeners.some((one) => isObject(one) && one["crossMesh"] === true);
     if (!crossMesh) return;
-    itemsOf(selectors).slice(1).forEach((_, index) =>
+    listOf(selectors).slice(1).forEach((_, index) =>
       report(`${join(path, "selectors")}[${index + 1}]`, "there can be at most one selector")
     );
   },
@@ -202,17 +202,17 @@ const rule = object({
 }, { required: ["matches"], also: checkRule });
 
 function checkRule({ matches, filters, backends }: Fields, path: string, report: Report): void {
-  const given = itemsOf(filters).filter(isObject);
+  const given = objectsOf(filters);
   const redirects = given.some((filter) => filter["redirect"] !== undefined);
   if (redirects && given.length > 1) {
     return report(`${path}.filters`, "redirects cannot be used with other filters");
   }
-  const count = itemsOf(backends).length;
+  const count = listOf(backends).length;
   if (redirects && count > 0) {
     report(`${path}.backends`, "must be empty when using redirect filters");
   }
   if (!redirects && count === 0) report(`${path}.backends`, "cannot be empty");
-  const byPrefix = itemsOf(matches).some((one) =>
+  const byPrefix = listOf(matches).some((one) =>
     isObject(one) && isObject(one["path"]) && ["PREFIX", 1].includes(one["path"]["match"] as string)
   );
   given.forEach(({ rewrite }, index) => {
@@ -230,7 +230,3 @@ export const meshGatewayRoute: Check = object({
     http: object({ hostnames: list(text), rules: nonEmptyList(rule) }, { required: ["rules"] }),
   }, { also: onlyOneSet(["tcp", "http"]) }),
 }, { required: ["selectors", "conf"] });
-
-function itemsOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}

@@ -1,10 +1,10 @@
 // Words for specs that are plain JSON: names have one spelling, whole numbers are numbers, and null is
 // a value like any other.
 
+import { isObject } from "../json.ts";
 import {
   type Check,
   type Fields,
-  isObject,
   list,
   matching,
   object,

@@ -17,8 +17,8 @@ import {
 } from "../shape.ts";
 import { anything, oneOf, portNumber, record, tagged, whole } from "./json_shape.ts";
 import { tlsVersion } from "./other_policies.ts";
+import { DNS_NAME } from "./dns_name.ts";
 
-const DNS_NAME = /^([a-zA-Z0-9_][a-zA-Z0-9_-]{0,62})(\.[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62})*\.?$/;
 const labels = map(text);
 
 /** A port by number, or by the name of an inbound. */

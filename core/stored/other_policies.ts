@@ -2,13 +2,14 @@
 // kuma@v2.13.10:pkg/plugins/policies (validators and schemas).
 
 import { isIp } from "../address.ts";
+import { isObject, listOf, objectsOf } from "../json.ts";
 import {
   bool,
   type Check,
   duration,
   type Fields,
   integerOf,
-  isObject,
+  join,
   list,
   map,
   matching,
@@ -29,12 +30,9 @@ import {
   record,
   tagged,
 } from "./json_shape.ts";
-import { needsOne, policy, rulesAlone } from "./target_ref.ts";
+import { needsOne, onlyMesh, policy, PROXIES, rulesAlone, WITH_GATEWAYS } from "./target_ref.ts";
 import { spiffeMatch } from "./traffic_policies.ts";
-
-const PROXIES = ["Mesh", "MeshSubset", "MeshService", "MeshServiceSubset", "Dataplane"];
-const WITH_GATEWAYS = [...PROXIES, "MeshGateway"];
-const onlyMesh = () => ["Mesh"];
+import { DNS_NAME } from "./dns_name.ts";
 
 // ---- MeshTrafficPermission
 
@@ -94,7 +92,7 @@ function wholeMesh(spec: Fields, path: string, report: Report): void {
   const kind = kindOf(spec["targetRef"]) || "Mesh";
   if (kind === "Mesh") return;
   for (const field of ["from", "rules"]) {
-    itemsOf(spec[field]).forEach((item, index) => {
+    listOf(spec[field]).forEach((item, index) => {
       const conf = isObject(item) && isObject(item["default"]) ? item["default"] : {};
       for (const name of ["tlsVersion", "tlsCiphers"]) {
         if (conf[name] === undefined || (name === "tlsCiphers" && lengthOf(conf[name]) === 0)) {
@@ -248,7 +246,6 @@ export const meshTrace = policy({
 // ---- MeshPassthrough
 
 const L7_PROTOCOLS = ["http", "http2", "grpc"];
-const DNS_NAME = /^([a-zA-Z0-9_][a-zA-Z0-9_-]{0,62})(\.[a-zA-Z0-9_][a-zA-Z0-9_-]{0,62})*\.?$/;
 
 const place: Check = record({
   type: oneOf(["Domain", "IP", "CIDR"]),
@@ -291,7 +288,7 @@ function isCidr(value: string): boolean {
 function checkPlaces({ appendMatch }: Fields, path: string, report: Report): void {
   const protocols = new Map<unknown, unknown>();
   const seen = new Set<string>();
-  itemsOf(appendMatch).filter(isObject).forEach(({ port, protocol = "tcp", value }, index) => {
+  objectsOf(appendMatch).forEach(({ port, protocol = "tcp", value }, index) => {
     if (port === undefined) return;
     const at = `${path}.appendMatch[${index}]`;
     const other = protocols.get(port);
@@ -400,11 +397,3 @@ export const meshProxyPatch = policy({
     ),
   }, { required: ["appendModifications"] }),
 });
-
-function itemsOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function join(path: string, name: string): string {
-  return path === "" ? name : `${path}.${name}`;
-}

@@ -1,10 +1,10 @@
 // ProxyTemplate, in shape. What an Envoy resource inside it says is not judged: nothing reads it yet.
 
+import { isObject } from "../json.ts";
 import { selectorTags, serviceSelector } from "../selectors.ts";
 import {
   type Check,
   type Fields,
-  isObject,
   list,
   nonEmptyText,
   object,

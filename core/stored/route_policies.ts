@@ -1,13 +1,13 @@
 // MeshHTTPRoute and MeshTCPRoute, in shape. kuma@v2.13.10:pkg/plugins/policies/meshhttproute and
 // meshtcproute (validators and schemas).
 
+import { isObject, listOf, objectsOf } from "../json.ts";
 import { isResourceName } from "../names.ts";
 import { isIp } from "../address.ts";
 import {
   bool,
   type Check,
   type Fields,
-  isObject,
   list,
   nonEmptyList,
   nonEmptyText,
@@ -56,7 +56,7 @@ const queryParams: Check = (value, path, report) => {
     name: nonEmptyText,
     value: text,
   }, { required: ["type", "name", "value"] }))(value, path, report);
-  const names = itemsOf(value).map((one) => isObject(one) ? one["name"] : undefined);
+  const names = listOf(value).map((one) => isObject(one) ? one["name"] : undefined);
   names.forEach((name, index) => {
     if (name !== undefined && names.indexOf(name) !== index) {
       report(`${path}[${index}].name`, `multiple entries for name ${name}`);
@@ -83,7 +83,7 @@ const headerModifier = record({ set: few(header), add: few(header), remove: few(
     oneSet(["set", "add", "remove"])(fields, path, report);
     const names = new Set<unknown>();
     for (const field of ["set", "add", "remove"]) {
-      itemsOf(fields[field]).forEach((one, index) => {
+      listOf(fields[field]).forEach((one, index) => {
         const name = isObject(one) ? one["name"] : one;
         if (names.has(name)) report(`${path}.${field}[${index}].name`, "duplicate header name");
         names.add(name);
@@ -132,10 +132,10 @@ const httpRule = record({
 
 /** A prefix can be replaced where there is one. */
 function checkPrefixes({ matches, default: conf }: Fields, path: string, report: Report): void {
-  const others = itemsOf(matches).some((one) =>
+  const others = listOf(matches).some((one) =>
     !(isObject(one) && isObject(one["path"]) && one["path"]["type"] === "PathPrefix")
   );
-  const filters = isObject(conf) ? itemsOf(conf["filters"]) : [];
+  const filters = isObject(conf) ? listOf(conf["filters"]) : [];
   filters.filter(isObject).forEach((filter, index) => {
     for (const field of ["requestRedirect", "urlRewrite"]) {
       const edit = filter[field];
@@ -151,12 +151,12 @@ function checkPrefixes({ matches, default: conf }: Fields, path: string, report:
 /** Hosts and rewritten ones are a gateway's, and a gateway leads somewhere. */
 function checkGateway(spec: Fields, path: string, report: Report): void {
   const isGateway = kindOf(spec["targetRef"]) === "MeshGateway";
-  itemsOf(spec["to"]).filter(isObject).forEach(({ hostnames, rules }, index) => {
+  objectsOf(spec["to"]).forEach(({ hostnames, rules }, index) => {
     const at = `${path === "" ? "" : `${path}.`}to[${index}]`;
     if (!isGateway && lengthOf(hostnames) > 0) report(`${at}.hostnames`, "must not be defined");
-    itemsOf(rules).filter(isObject).forEach(({ default: conf }, rule) => {
+    objectsOf(rules).forEach(({ default: conf }, rule) => {
       if (!isObject(conf)) return;
-      const filters = itemsOf(conf["filters"]).filter(isObject);
+      const filters = objectsOf(conf["filters"]);
       const redirects = filters.some(({ type }) => type === "RequestRedirect");
       if (isGateway && !redirects && lengthOf(conf["backendRefs"]) === 0) {
         report(`${at}.rules[${rule}].default.backendRefs`, "must not be empty");
@@ -203,7 +203,3 @@ export const meshTcpRoute = policy({
     }
   },
 });
-
-function itemsOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}

@@ -1,11 +1,11 @@
 // targetRef: what a modern policy selects. kuma@v2.13.10:pkg/core/resources/apis/mesh/validators.go.
 
+import { isObject } from "../json.ts";
 import { selectorTags } from "../selectors.ts";
 import {
   all,
   type Check,
   type Fields,
-  isObject,
   list,
   map,
   matching,
@@ -20,6 +20,11 @@ const KINDS = [
   ...["Mesh", "MeshSubset", "MeshGateway", "MeshService", "MeshExternalService"],
   ...["MeshMultiZoneService", "MeshServiceSubset", "MeshHTTPRoute", "Dataplane"],
 ];
+
+/** Kinds that stand for proxies with a Dataplane, and how policies say so at their top. */
+export const PROXIES = ["Mesh", "MeshSubset", "MeshService", "MeshServiceSubset", "Dataplane"];
+export const WITH_GATEWAYS = [...PROXIES, "MeshGateway"];
+export const onlyMesh = (): readonly string[] => ["Mesh"];
 
 /** What kinds do not take. */
 const FORBIDDEN: Readonly<Record<string, readonly string[]>> = {

@@ -1,12 +1,13 @@
 // Modern policies about how traffic flows, in shape. kuma@v2.13.10:pkg/plugins/policies (validators and
 // schemas): what those accept is accepted here, and paths are theirs.
 
+import { isObject, listOf, objectsOf } from "../json.ts";
 import {
   bool,
   type Check,
   duration,
   type Fields,
-  isObject,
+  join,
   list,
   map,
   matching,
@@ -30,13 +31,17 @@ import {
   tagged,
   whole,
 } from "./json_shape.ts";
-import { includesGateways, needsOne, policy, rulesAlone } from "./target_ref.ts";
+import {
+  includesGateways,
+  needsOne,
+  onlyMesh,
+  policy,
+  rulesAlone,
+  WITH_GATEWAYS,
+} from "./target_ref.ts";
 
-const PROXIES = ["Mesh", "MeshSubset", "MeshService", "MeshServiceSubset", "Dataplane"];
-const WITH_GATEWAYS = [...PROXIES, "MeshGateway"];
 const WITH_ROUTES = [...WITH_GATEWAYS, "MeshHTTPRoute"];
 const SERVICES = ["Mesh", "MeshService", "MeshMultiZoneService"];
-const onlyMesh = () => ["Mesh"];
 const positive = whole({ min: 1 });
 
 function both(...checks: readonly ((spec: Fields, path: string, report: Report) => void)[]) {
@@ -83,7 +88,7 @@ function checkRouteTimeouts(spec: Fields, path: string, report: Report): void {
   if (kind !== "MeshHTTPRoute") return;
   const why = "can't be specified when top-level TargetRef is referencing MeshHTTPRoute";
   for (const field of ["to", "rules"]) {
-    itemsOf(spec[field]).forEach((item, index) => {
+    listOf(spec[field]).forEach((item, index) => {
       const conf = isObject(item) && isObject(item["default"]) ? item["default"] : {};
       const http = isObject(conf["http"]) ? conf["http"] : {};
       const at = `${join(path, field)}[${index}].default`;
@@ -405,7 +410,7 @@ const localityAwareness = record({
     affinityTags: list(record({ key: nonEmptyText, weight: positive }, { required: ["key"] })),
   }, {
     also({ affinityTags }, path, report) {
-      const tags = itemsOf(affinityTags).filter(isObject);
+      const tags = objectsOf(affinityTags);
       const weighed = tags.filter(({ weight }) => weight !== undefined).length;
       if (weighed > 0 && weighed < tags.length) {
         report(`${path}.affinityTags`, "all or none affinity tags should have weight");
@@ -441,7 +446,7 @@ const balancing = record({ localityAwareness, loadBalancer, hashPolicies }, {
 
 function checkBalancing(spec: Fields, path: string, report: Report): void {
   if (lengthOf(spec["to"]) === 0) report(join(path, "to"), "needs at least one item");
-  itemsOf(spec["to"]).forEach((item, index) => {
+  listOf(spec["to"]).forEach((item, index) => {
     const { targetRef, default: conf } = isObject(item) ? item : {};
     if (!isObject(targetRef) || !isObject(conf)) return;
     const at = `${join(path, "to")}[${index}].default`;
@@ -467,11 +472,3 @@ export const meshLoadBalancingStrategy = policy({
   },
   also: checkBalancing,
 });
-
-function itemsOf(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function join(path: string, name: string): string {
-  return path === "" ? name : `${path}.${name}`;
-}

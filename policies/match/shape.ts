@@ -1,5 +1,6 @@
 // Readers of unknown input that collect violations instead of throwing.
 
+import { isObject } from "../../core/json.ts";
 import type { Violation } from "../../core/violation.ts";
 
 export type Fields = Readonly<Record<string, unknown>>;
@@ -49,8 +50,4 @@ export class Findings {
     );
     return undefined;
   }
-}
-
-export function isObject(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,11 +1,12 @@
 // The spec of a TrafficRoute, and all that can be wrong with it. kuma@v2.13.10:pkg/core/resources/apis/mesh/traffic_route_validator.go.
 
+import { isObject } from "../../core/json.ts";
 import type { HttpMatch, HttpModify } from "../../core/proxy_draft.ts";
 import type { Tags } from "../../core/tags.ts";
 import type { Violation } from "../../core/violation.ts";
 import type { ConnectionSpec } from "../match/connection.ts";
 import { checkSelectors, checkTags } from "../match/selectors.ts";
-import { type Fields, Findings, isObject } from "../match/shape.ts";
+import { type Fields, Findings } from "../match/shape.ts";
 
 export interface TrafficRouteSpec extends ConnectionSpec {
   readonly conf: Destinations & {
