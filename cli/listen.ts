@@ -311,7 +311,6 @@ async function bodyOf(request: Request): Promise<JsonObject | null> {
 
 function proxyOf({ type, mesh = "", name }: JsonObject): ProxyKey | null {
   if (typeof name !== "string" || typeof mesh !== "string" || !isResourceName(name)) return null;
-  return type === "ingress" || type === "ZoneIngress"
-    ? { type: "ingress", mesh: "", name }
-    : { type: "dataplane", mesh, name };
+  if (type === "ingress" || type === "ZoneIngress") return { type: "ingress", mesh: "", name };
+  return mesh === "" || isResourceName(mesh) ? { type: "dataplane", mesh, name } : null;
 }

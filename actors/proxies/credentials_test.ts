@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { createPrivateKey } from "node:crypto";
+import { everyKind } from "../../cli/kinds.ts";
 import type { Draft } from "../../core/resource.ts";
 import { publicKeyPem } from "../../core/rsa_key.ts";
 import { newSigningKey } from "../../identity/io/signing_key.ts";
@@ -11,6 +12,7 @@ import { draftOf, ingressResource, mesh, sidecar } from "../../tests/system/zone
 import { ZONE, ZoneWorld } from "../../tests/system/zone_world.ts";
 import { TYPES } from "../../xds/snapshot.ts";
 import { emptyVault, vouch } from "./credentials.ts";
+import { proxies } from "./proxies.ts";
 
 const PEM = await newSigningKey();
 const KEY = createPrivateKey(PEM);
@@ -316,4 +318,41 @@ Deno.test("vouch() holds tokens against the public keys of settings, alone when 
   }
   const elsewhere = [{ keyId: "hr", pem, mesh: "other" }];
   assert.equal(outcome("dataplane", { publicKeys: elsewhere }), "token_unknown_key");
+});
+
+Deno.test("nothing is kept of what strangers make up: neither names of meshes nor long ids", () => {
+  const at = { nowMs: Date.parse("2026-01-01"), self: "proxies", random: () => 0.5 };
+  const args = {
+    kinds: everyKind(),
+    zone: ZONE,
+    settings: {} as never,
+    auth: "token",
+    federated: false,
+  } as const;
+  const [state] = proxies.init(args, at);
+  for (let i = 0; i < 10; i++) {
+    const proxy = { ...WEB, mesh: `m-${i}` };
+    const [, [said]] = proxies.receive(state, {
+      tag: "vouch",
+      proxy,
+      credential: "a.b.c",
+      reply: {} as never,
+    }, at);
+    assert.match(JSON.stringify(said), /mesh \\"m-\d\\" is not here: create it/);
+  }
+  assert.equal(state.vault!.keyrings.size, 0);
+  for (const id of ["x".repeat(1_000_000), "default.web-1"]) {
+    const metadata = { "dataplane.resource": JSON.stringify({ type: "x".repeat(200_000) }) };
+    const request = { typeUrl: TYPES.cluster } as never;
+    const [, effects] = proxies.receive(state, {
+      tag: "stream_opened",
+      stream: "s",
+      node: { id, metadata },
+      dialect: "delta",
+      request,
+      credential: null,
+    }, at);
+    assert(JSON.stringify(effects).length < 10_000);
+  }
+  assert(JSON.stringify([...state.refusals]).length < 10_000);
 });

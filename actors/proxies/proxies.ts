@@ -45,6 +45,7 @@ import {
 import type { ProxiesMsg } from "./messages.ts";
 import { readRegistration, type Registration } from "./registration.ts";
 import { proxyText } from "../../core/proxy.ts";
+import { show } from "../../core/shape.ts";
 
 export interface ProxiesArgs {
   readonly kinds: KindTable;
@@ -106,6 +107,8 @@ const FAILED_PRECONDITION = 9;
 const UNAVAILABLE = 14;
 /** More nodes than this that are refused at once are logged again. */
 const REFUSALS_KEPT = 4_096;
+/** What is wrong with hostile input can be as long as that. */
+const REASON_CHARS_MAX = 2_000;
 
 export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
   mailbox: { capacity: 200_000, whenFull: "refuse" },
@@ -297,17 +300,14 @@ function admit(
 ): Admission {
   const registration = readRegistration(msg.node, state.args);
   const refused = (why: Omit<Refusal, "reason"> & { readonly reason?: string }): Admission => {
-    const id = registration.ok ? dataplanePath(registration.key) : String(msg.node["id"] ?? "");
+    const id = registration.ok ? dataplanePath(registration.key) : show(msg.node["id"] ?? "");
     const refusal = refuse(state, msg.stream, { id, reason: "registration", ...why });
     return { ok: false, refusal };
   };
   if (!registration.ok) return refused({ code: INVALID_ARGUMENT, message: registration.reason });
   const { key, resource } = registration;
-  if (key.type === "dataplane" && !state.meshes.has(key.mesh)) {
-    const message =
-      `mesh "${key.mesh}" is not here: create it, or wait until it has reached this zone`;
-    return refused({ code: FAILED_PRECONDITION, message });
-  }
+  const missing = meshMissing(state, key);
+  if (missing) return refused({ ...missing, reason: "registration" });
   const path = dataplanePath(key);
   if (state.foreign.has(path)) {
     const message = `ZoneIngress "${key.name}" is another zone's: choose another name`;
@@ -387,8 +387,12 @@ function refuse(
   stream: string,
   refusal: Refusal & { readonly id: string },
 ): readonly Effect[] {
-  const { id, code, message } = refusal;
-  return [...noted(state, id, refusal), command("xds", { do: "end", stream, code, message })];
+  const { id, reason, code } = refusal;
+  const message = refusal.message.slice(0, REASON_CHARS_MAX);
+  return [
+    ...noted(state, id, { reason, message }),
+    command("xds", { do: "end", stream, code, message }),
+  ];
 }
 
 /** Counted each time, logged once for each reason: a proxy comes back every few seconds. */
@@ -409,8 +413,15 @@ function noted(
 
 // ---- tokens
 
+/** Anybody may make up names of meshes: no keys are looked for on their behalf. */
+function meshMissing({ meshes }: State, { type, mesh }: ProxyKey): Refused | null {
+  if (type !== "dataplane" || meshes.has(mesh)) return null;
+  const message = `mesh "${mesh}" is not here: create it, or wait until it has reached this zone`;
+  return { ok: false, reason: "mesh_missing", code: FAILED_PRECONDITION, message, passing: true };
+}
+
 function vouchFor(
-  { vault }: State,
+  state: State,
   { proxy, credential, claimed = [] }: {
     readonly proxy: ProxyKey;
     readonly credential: string | null;
@@ -418,8 +429,10 @@ function vouchFor(
   },
   at: Context,
 ): { readonly ok: true; readonly token: VerifiedToken | null } | Refused {
+  const { vault } = state;
   if (!vault) return { ok: true, token: null };
-  return vouch(vault, { key: proxy, credential, claimed, nowMs: at.nowMs });
+  const missing = credential ? meshMissing(state, proxy) : null;
+  return missing ?? vouch(vault, { key: proxy, credential, claimed, nowMs: at.nowMs });
 }
 
 /** What a name stands for already: in the store, and for the stream that has it now. */

@@ -81,7 +81,7 @@ for (
         typeUrl: TYPES.cluster,
       }],
       expected: status.INVALID_ARGUMENT,
-      message: /node.id: must stay default.web/,
+      message: /node.id: must stay "default.web"/,
     },
     {
       name: "that asks for too many names",

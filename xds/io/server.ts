@@ -16,6 +16,7 @@ import { createServer as createHttpServer, type IncomingMessage } from "node:htt
 import type { AddressInfo, Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import type { JsonObject } from "../../core/resource.ts";
+import { show } from "../../core/shape.ts";
 import { GuardedSocket } from "../../h2/io/guarded_socket.ts";
 import { type HealthHost, HealthStreams } from "./health_streams.ts";
 import type { AdsRequest, Dialect, Outgoing } from "../stream.ts";
@@ -272,7 +273,8 @@ class Streams {
       return;
     }
     if (nodeId !== "" && nodeId !== stream.nodeId) {
-      throw new TypeError(`node.id: must stay ${stream.nodeId} on this stream, is ${nodeId}`);
+      const [own, other] = [show(stream.nodeId), show(nodeId)];
+      throw new TypeError(`node.id: must stay ${own} on this stream, is ${other}`);
     }
     countNames(stream, request);
     if (this.#host.request(id, request)) return;
