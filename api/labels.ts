@@ -77,11 +77,14 @@ function isBuiltinGateway({ networking }: JsonObject): boolean {
     networking["gateway"]["type"] === "BUILTIN";
 }
 
+/** Which control plane labels are given to. */
+type Place = Pick<ControlPlane, "mode" | "federated" | "zone">;
+
 /** What is wrong with the labels of a request. */
 export function checkLabels(
   kind: ResourceDescriptor,
   key: ResourceKey,
-  { labels, control }: { readonly labels: unknown; readonly control: ControlPlane },
+  { labels, control }: { readonly labels: unknown; readonly control: Place },
 ): readonly Violation[] {
   const given = labels ?? {};
   if (!isObject(given)) return [{ path: "labels", message: "must be an object of strings" }];
@@ -98,7 +101,7 @@ export function checkLabels(
 function missingOrigin(
   kind: ResourceDescriptor,
   given: JsonObject,
-  control: ControlPlane,
+  control: Place,
 ): readonly Violation[] {
   const isModern = kind.message === undefined;
   if (!control.federated || !isModern || given[ORIGIN_LABEL] !== undefined) return [];
@@ -148,7 +151,7 @@ const WORKLOAD: Required = {
 function requiredValues(
   kind: ResourceDescriptor,
   key: ResourceKey,
-  { given, control }: { readonly given: JsonObject; readonly control: ControlPlane },
+  { given, control }: { readonly given: JsonObject; readonly control: Place },
 ): Readonly<Record<string, Required>> {
   const { mode, federated, zone } = control;
   const origins = mode === "global"

@@ -48,6 +48,9 @@ export function parseProxyResource(text: string, proxyType: "dataplane" | "ingre
   }
   checkName("name", name, violations);
   if (wanted === "Dataplane") checkName("mesh", mesh, violations);
+  if (labels !== undefined && !isLabels(labels)) {
+    violations.push({ path: "labels", message: "must be an object of strings" });
+  }
   if (!isRecord(spec["networking"])) {
     violations.push({ path: "networking", message: "must be set" });
   }
@@ -58,7 +61,7 @@ export function parseProxyResource(text: string, proxyType: "dataplane" | "ingre
       type: wanted,
       mesh: wanted === "Dataplane" ? mesh as string : "",
       name: name as string,
-      ...(isRecord(labels) ? { labels: labels as Labels } : {}),
+      ...(isLabels(labels) ? { labels } : {}),
       spec: spec as unknown as DataplaneSpec,
     },
   };
@@ -116,6 +119,10 @@ function checkName(path: string, value: unknown, violations: Violation[]): void 
 
 function refused(path: string, message: string): ParsedProxy & { readonly ok: false } {
   return { ok: false, violations: [{ path, message }] };
+}
+
+function isLabels(value: unknown): value is Labels {
+  return isRecord(value) && Object.values(value).every((label) => typeof label === "string");
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,11 +1,18 @@
 // From a node to a proxy: who it says it is, and the resource it registers with.
 
-import { computedLabels } from "../../api/labels.ts";
+import { checkLabels, computedLabels } from "../../api/labels.ts";
 import type { KindTable } from "../../core/kind_table.ts";
-import { isResourceName, ORIGIN_LABEL, ZONE_LABEL } from "../../core/names.ts";
+import { DISPLAY_NAME_LABEL, isResourceName, ORIGIN_LABEL, ZONE_LABEL } from "../../core/names.ts";
 import type { ProxyKey, ProxyType } from "../../core/proxy.ts";
 import { REGISTERED_BY_LABEL, REGISTERED_BY_PROXY } from "../dataplane/messages.ts";
-import type { Draft, JsonObject, Labels } from "../../core/resource.ts";
+import type {
+  Draft,
+  JsonObject,
+  Labels,
+  ResourceDescriptor,
+  ResourceKey,
+} from "../../core/resource.ts";
+import { show } from "../../core/shape.ts";
 import type { Note, Violation } from "../../core/violation.ts";
 import { readSpec } from "../../proto/spec.ts";
 import { instanceOf, parseProxyResource } from "../../dataplane/mod.ts";
@@ -63,11 +70,11 @@ function keyOf(id: string, proxyType: string): ProxyKey | string {
     : proxyType === "ingress"
     ? "ingress"
     : null;
-  if (type === null) return `proxy type "${proxyType}" is not served: use dataplane or ingress`;
+  if (type === null) return `proxy type ${show(proxyType)} is not served: use dataplane or ingress`;
   const dot = id.indexOf(".");
   const [mesh, name] = [id.slice(0, dot), id.slice(dot + 1)];
-  if (dot < 0 || !isResourceName(name)) return `node id "${id}" is not <mesh>.<name>`;
-  if (type === "dataplane" && !isResourceName(mesh)) return `node id "${id}" names no mesh`;
+  if (dot < 0 || !isResourceName(name)) return `node id ${show(id)} is not <mesh>.<name>`;
+  if (type === "dataplane" && !isResourceName(mesh)) return `node id ${show(id)} names no mesh`;
   return { type, mesh: type === "dataplane" ? mesh : "", name };
 }
 
@@ -81,14 +88,16 @@ function resourceOf(
   }
   const parsed = parseProxyResource(text, key.type);
   if (!parsed.ok) return `its resource is not valid: ${inWords(parsed.violations)}`;
-  const { type, mesh, name, labels = {} } = parsed.resource;
+  const { type, mesh, name } = parsed.resource;
   if (name !== key.name || mesh !== key.mesh) {
     return `its ${type} is ${mesh}/${name}, its node id says ${key.mesh}/${key.name}`;
   }
   const kind = kinds.byName(type);
   if (!kind) return `${type} is not served here`;
   const { known, notes, canonical } = readSpec(kind, parsed.resource.spec as unknown as JsonObject);
-  const violations = kind.validate(known);
+  const identity = { type, mesh, name };
+  const labels = labelsOfProxy(parsed.resource.labels ?? {});
+  const violations = [...kind.validate(known), ...wrongLabels(kind, identity, { labels, zone })];
   if (violations.length > 0) return `its ${type} is not valid: ${inWords(violations)}`;
   const stored = canonical(known);
   if (!stored.ok) return `its ${type} is not valid: ${stored.error}`;
@@ -97,12 +106,11 @@ function resourceOf(
   if (type === "ZoneIngress" && named && named !== zone) {
     return `its ZoneIngress says zone ${JSON.stringify(named)}, this is zone "${zone}"`;
   }
-  const identity = { type, mesh, name };
   const resource = {
     ...identity,
     labels: {
       ...computedLabels(kind, identity, {
-        labels: labelsOfProxy(labels),
+        labels,
         spec: stored.spec,
         control: { mode: "remote", zone },
       }),
@@ -119,6 +127,21 @@ function labelsOfProxy(labels: Labels): Labels {
   return Object.fromEntries(
     Object.entries(labels).filter(([name]) => name !== ORIGIN_LABEL && name !== ZONE_LABEL),
   );
+}
+
+/** Under another display name it would be taken for another proxy, at global. */
+function wrongLabels(
+  kind: ResourceDescriptor,
+  key: ResourceKey,
+  { labels, zone }: { readonly labels: Labels; readonly zone: string },
+): readonly Violation[] {
+  const control = { mode: "remote", federated: false, zone } as const;
+  const shown = labels[DISPLAY_NAME_LABEL] ?? key.name;
+  const path = `labels["${DISPLAY_NAME_LABEL}"]`;
+  return [
+    ...checkLabels(kind, key, { labels, control }),
+    ...(shown === key.name ? [] : [{ path, message: `must be ${show(key.name)}, its name` }]),
+  ];
 }
 
 function inWords(violations: readonly Violation[]): string {

@@ -32,6 +32,31 @@ Deno.test("readRegistration() says what is wrong with a node", () => {
   for (const [id, metadata, reason] of cases) assert.match(reasonOf(id, metadata), reason);
 });
 
+Deno.test("readRegistration() takes no label that makes a proxy look like something else", () => {
+  const cases: readonly [unknown, RegExp][] = [
+    [{ team: "a", "kuma.io/origin": "global", "kuma.io/zone": "west" }, /^$/],
+    [{ "kuma.io/display-name": "web-1", "kuma.io/mesh": "default" }, /^$/],
+    [{ "kuma.io/display-name": "db-1" }, /display-name"\]: must be "web-1", its name/],
+    [{ "kuma.io/mesh": "other" }, /mesh"\]: must be "default" here, is "other"/],
+    [{ "kuma.io/workload": "Web" }, /workload"\]: must be a DNS label/],
+    [{ team: "a b" }, /team"\]: the value must be letters/],
+    [{ team: 7 }, /labels: must be an object of strings/],
+    [{ team: { name: "a" } }, /labels: must be an object of strings/],
+    ["team", /labels: must be an object of strings/],
+  ];
+  for (const [labels, reason] of cases) {
+    const text = resource({ labels: labels as JsonObject });
+    assert.match(reasonOf("default.web-1", { "dataplane.resource": text }), reason);
+  }
+});
+
+Deno.test("readRegistration() does not repeat what is long", () => {
+  const long = "x".repeat(1_000_000);
+  assert(reasonOf(long, {}).length < 200);
+  assert(reasonOf(`.${long}`, {}).length < 200);
+  assert(reasonOf("default.web-1", { "dataplane.proxyType": long }).length < 200);
+});
+
 Deno.test("readRegistration() takes no node that would fill the link to global", () => {
   const metadata = { "dataplane.resource": resource() };
   assert.equal(reasonOf("default.web-1", { ...metadata, note: "x".repeat(60_000) }), "");
