@@ -107,7 +107,10 @@ export interface ZoneReport {
   readonly lastAckMs: number | null;
 }
 
-/** Events of the server edge. The first two go to `global`, the others to the zone's own actor. */
+/**
+ * Events of the server edge. The first two go to `global`, the others to the zone's own actor; the
+ * end of a stream to both.
+ */
 export type ServerEvent =
   | {
     readonly tag: "stream_opened";

@@ -228,6 +228,7 @@ export class KdsServerEdge {
     const open = this.#open.get(stream);
     if (!open) return;
     this.#open.delete(stream);
+    this.#tellClosed(GLOBAL, stream);
     if (open.to !== null) this.#tellClosed(open.to, stream);
   }
 

@@ -44,14 +44,17 @@ interface State {
   readonly waiting: Map<string, StreamOpened[]>;
   /** Null: nobody has to prove anything. */
   readonly gate: Gate | null;
-  /** Per zone and kind, the newest stream that came in. */
-  readonly members: Map<string, Map<StreamKind, Member>>;
+  /**
+   * Per zone, the streams that were let in, by id: also of a control plane that is refused since
+   * another has the name, whose token may differ.
+   */
+  readonly members: Map<string, Map<string, Member>>;
   /** Why a zone was refused last: said once, however often it comes back. */
   readonly refusals: Map<string, string>;
 }
 
 interface Member {
-  readonly stream: string;
+  readonly kind: StreamKind;
   /** As it was sent. */
   readonly authorization: readonly string[];
   readonly token: VerifiedToken | null;
@@ -92,6 +95,9 @@ export const global: Actor<State, GlobalMsg, GlobalArgs> = {
     switch (msg.tag) {
       case "stream_opened":
         return streamOpened(state, msg, at);
+      case "stream_closed":
+        forget(state, msg.stream);
+        return [state, []];
       case "health_checked":
         return [state, healthChecked(state, msg, at)];
       case "resources_changed":
@@ -224,10 +230,21 @@ function refused(
     : { ok: true, token: null };
   if (!joined.ok) return refusalOf(state, { zone, stream, peer: caller.peer }, joined);
   refusals.delete(zone);
-  const kinds = members.get(zone) ?? new Map<StreamKind, Member>();
-  members.set(zone, kinds);
-  kinds.set(kind, { stream, authorization: caller.authorization, token: joined.token });
+  const ofZone = members.get(zone) ?? new Map<string, Member>();
+  members.set(zone, ofZone);
+  ofZone.set(stream, { kind, authorization: caller.authorization, token: joined.token });
   return [];
+}
+
+function forget({ members, waiting }: State, closed: string): void {
+  for (const [zone, ofZone] of members) {
+    if (ofZone.delete(closed) && ofZone.size === 0) members.delete(zone);
+  }
+  for (const [zone, streams] of waiting) {
+    const left = streams.filter(({ stream }) => stream !== closed);
+    if (left.length > 0) waiting.set(zone, left);
+    else waiting.delete(zone);
+  }
 }
 
 /** Counted each time, logged once for each reason: a zone comes back every few seconds. */
@@ -254,11 +271,11 @@ function refusalOf(
 /** Ends the streams of zones whose tokens are good no more. */
 function recheck({ gate, members }: State, at: Context): readonly Effect[] {
   if (!gate) return [];
-  return [...members].flatMap(([zone, kinds]) =>
-    [...kinds].flatMap(([kind, { stream, token }]) => {
+  return [...members].flatMap(([zone, ofZone]) =>
+    [...ofZone].flatMap(([stream, { kind, token }]) => {
       const refusal = token && withdrawn(gate, token, at.nowMs);
       if (!refusal) return [];
-      kinds.delete(kind);
+      ofZone.delete(stream);
       const { reason, code, message } = refusal;
       return [
         ...(kind === "global_to_zone"

@@ -60,6 +60,7 @@ function start(args: Partial<GlobalArgs> = {}) {
       tell({ tag: "stream_opened", stream: `s${++streams}`, kind, zone, caller });
       return `s${streams}`;
     },
+    end: (stream: string) => tell({ tag: "stream_closed", stream, reason: "the stream ended" }),
     check(zone: string, authorization: readonly string[]) {
       const caller = { features: [], version: "", peer: "127.0.0.1:1", run: null, authorization };
       tell({ tag: "health_checked", zone, caller, reports: [] });
@@ -178,6 +179,24 @@ Deno.test("a revoked token, and one whose key is gone, end every stream of the z
     at.open("east", [tokenFor({}, { id: "id-2" })]);
     assert.equal(at.closed().length, "gone" in change ? 1 : 0);
   }
+});
+
+Deno.test("a token is withdrawn from every stream that has it, whoever came after with another", () => {
+  const at = start();
+  at.change(true, [CLUSTER, KEY, EAST]);
+  at.open("east", [tokenFor({})]);
+  const gone = at.open("east", [tokenFor({})]);
+  at.open("east", [tokenFor({}, { id: "id-2" })]);
+  at.end(gone);
+  at.change(false, [secret("zone-token-revocations", "id-1")]);
+  assert.deepEqual(at.closed().map((text) => text.split(" ")[0]), ["s1"]);
+});
+
+Deno.test("a stream that ends before the store is read is nobody's any more", () => {
+  const at = start();
+  at.end(at.open("east", [tokenFor({})]));
+  at.change(true, [CLUSTER, KEY]);
+  assert.deepEqual([at.sent("stream_opened"), at.written()], [[], 0]);
 });
 
 Deno.test("streams outlive their token, the next one is refused", () => {

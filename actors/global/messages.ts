@@ -27,7 +27,7 @@ export interface GlobalArgs {
 }
 
 export type GlobalMsg =
-  | (ServerEvent & { readonly tag: "stream_opened" | "health_checked" })
+  | (ServerEvent & { readonly tag: "stream_opened" | "stream_closed" | "health_checked" })
   | ResourcesChanged
   | { readonly tag: "zone_written"; readonly ref: string; readonly value: WriteResult }
   | { readonly tag: "cluster_id_written"; readonly ref: string; readonly value: WriteResult }

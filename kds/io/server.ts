@@ -324,7 +324,9 @@ class Streams {
     this.#open.delete(stream);
     this.#questions.streamEnded(stream);
     clearTimeout(open?.patience);
-    if (open?.to) this.#tellClosed(open.to, { stream, byPeer: open.ended ?? false });
+    if (!open) return;
+    this.#tellClosed(GLOBAL, { stream, byPeer: open.ended ?? false });
+    if (open.to) this.#tellClosed(open.to, { stream, byPeer: open.ended ?? false });
   }
 
   #tellClosed(
