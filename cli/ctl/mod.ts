@@ -54,6 +54,10 @@ export function buildCtl(io: CtlIo): Command {
   withExamples(ctl, ["ursa ctl get meshes", "ursa ctl apply -f mesh.yaml --wait"]);
   addResourceCommands(ctl, io);
   addInspectCommands(ctl, io);
+  addReceiptCommand(ctl, io);
+  addCheckCommand(ctl, io);
+  addDebugCommands(ctl, io);
+  addZoneCommands(ctl, io);
   addGenerateCommands(ctl, io);
   addConfigCommands(ctl, io);
   return ctl;
@@ -117,14 +121,9 @@ function addResourceCommands(ctl: Command, io: CtlIo): void {
 
 function addInspectCommands(ctl: Command, io: CtlIo): void {
   const withSession = sessions(io);
-  const output = () =>
-    new Option("-o, --output <format>", "how to print").choices(["table", "yaml", "json"])
-      .default("table");
   const inspected = ctl.command("inspect").description("Show resources and what became of them");
   for (const { word, type, what, example } of INSPECTED) {
-    const command = inspected.command(word).description(what)
-      .addOption(output())
-      .option("--no-headers", "leave out the first line of the table");
+    const command = printed(inspected.command(word).description(what));
     if (IN_MESHES.has(type)) command.option("-A, --all-meshes", "over all meshes", false);
     command.action(
       withSession<[InspectOptions]>((session, options) => inspect(session, type, options)),
@@ -132,32 +131,44 @@ function addInspectCommands(ctl: Command, io: CtlIo): void {
     withExamples(command, [`ursa ctl inspect ${word}`, `ursa ctl inspect ${word} ${example}`]);
   }
   withExamples(
-    inspected.command("policies")
-      .description("The policies of a dataplane, by the part of it where they won")
-      .argument("<dataplane>")
-      .addOption(output())
-      .option("--no-headers", "leave out the first line of the table")
-      .action(withSession<[string, InspectOptions]>(inspectPolicies)),
+    printed(
+      inspected.command("policies")
+        .description("The policies of a dataplane, by the part of it where they won")
+        .argument("<dataplane>"),
+    ).action(withSession<[string, InspectOptions]>(inspectPolicies)),
     ["ursa ctl inspect policies web-1", "ursa ctl inspect policies web-1 -m shop -o json"],
   );
   withExamples(
-    inspected.command("policy")
-      .description("The dataplanes where a policy won, and the part of each")
-      .argument("<type>", "such as traffic-permission or meshtimeout")
-      .argument("<name>")
-      .addOption(output())
-      .option("--no-headers", "leave out the first line of the table")
-      .action(
-        withSession<[string, string, InspectOptions]>((session, type, name, options) =>
-          inspectPolicy(session, { type, name }, options)
-        ),
+    printed(
+      inspected.command("policy")
+        .description("The dataplanes where a policy won, and the part of each")
+        .argument("<type>", "such as traffic-permission or meshtimeout")
+        .argument("<name>"),
+    ).action(
+      withSession<[string, string, InspectOptions]>((session, type, name, options) =>
+        inspectPolicy(session, { type, name }, options)
       ),
+    ),
     [
       "ursa ctl inspect policy traffic-route split",
       "ursa ctl inspect policy meshtimeout all -m shop",
     ],
   );
   withExamples(inspected, ["ursa ctl inspect dataplanes", "ursa ctl inspect zones -o json"]);
+}
+
+/** With the options of whatever is printed as a table. */
+function printed(command: Command): Command {
+  return command
+    .addOption(
+      new Option("-o, --output <format>", "how to print").choices(["table", "yaml", "json"])
+        .default("table"),
+    )
+    .option("--no-headers", "leave out the first line of the table");
+}
+
+function addReceiptCommand(ctl: Command, io: CtlIo): void {
+  const withSession = sessions(io);
   withExamples(
     ctl.command("receipt")
       .description("Tell which proxies have a change, and which refused it")
@@ -173,30 +184,34 @@ function addInspectCommands(ctl: Command, io: CtlIo): void {
       ),
     ["ursa ctl receipt 42", "ursa ctl receipt 42 -o json"],
   );
+}
+
+function addCheckCommand(ctl: Command, io: CtlIo): void {
+  const withSession = sessions(io);
   withExamples(
-    ctl.command("check")
-      .description(
+    printed(
+      ctl.command("check").description(
         "List what is kept without effect: types and fields that no proxy notices yet, and what " +
           "other control planes accepted. Exit status 0: there is none, 3: there is some",
-      )
-      .addOption(output())
-      .option("--no-headers", "leave out the first line of the table")
-      .action(withSession<[InspectOptions]>(check)),
+      ),
+    ).action(withSession<[InspectOptions]>(check)),
     ["ursa ctl check", "ursa ctl check -o json"],
   );
+}
+
+function addDebugCommands(ctl: Command, io: CtlIo): void {
+  const withSession = sessions(io);
   const debug = ctl.command("debug").description("Look inside a control plane");
   withExamples(
-    debug.command("actors").description("The live actors, their mailboxes, turns and restarts")
-      .addOption(output())
-      .option("--no-headers", "leave out the first line of the table")
-      .action(withSession<[InspectOptions]>(debugActors)),
+    printed(
+      debug.command("actors").description("The live actors, their mailboxes, turns and restarts"),
+    ).action(withSession<[InspectOptions]>(debugActors)),
     ["ursa ctl debug actors", "ursa ctl debug actors -o json"],
   );
   withExamples(debug, [
     "ursa ctl debug actors",
     "ursa ctl debug actors --address http://[::1]:5681",
   ]);
-  addZoneCommands(ctl, io);
 }
 
 const INSPECTED = [
@@ -240,7 +255,7 @@ function addConfigCommands(ctl: Command, io: CtlIo): void {
   withExamples(
     config.command("view").description("Print the contexts file")
       .action(() => viewContexts(io)),
-    ["ursa ctl config view", "URSA_CONFIG_DIR=/tmp/ursa ursa ctl config view"],
+    ["ursa ctl config view", "URSA_CONFIG_DIR=~/.ursa-staging ursa ctl config view"],
   );
   const planes = config.command("control-planes").description("Add, list, switch and remove them");
   withExamples(
@@ -260,7 +275,7 @@ function addConfigCommands(ctl: Command, io: CtlIo): void {
       .action(() => listPlanes(io)),
     [
       "ursa ctl config control-planes list",
-      "URSA_CONFIG_DIR=/tmp/ursa ursa ctl config control-planes list",
+      "URSA_CONFIG_DIR=~/.ursa-staging ursa ctl config control-planes list",
     ],
   );
   withExamples(
