@@ -20,8 +20,8 @@ import { TRAVEL } from "../core/travel.ts";
 import type { Violation } from "../core/violation.ts";
 import type { ControlPlane } from "./ports.ts";
 
-export const ENV_LABEL = "kuma.io/env";
-export const PROXY_TYPE_LABEL = "kuma.io/proxy-type";
+const ENV_LABEL = "kuma.io/env";
+const PROXY_TYPE_LABEL = "kuma.io/proxy-type";
 
 const IMMUTABLE = [ORIGIN_LABEL, ZONE_LABEL, DISPLAY_NAME_LABEL];
 /** Kubernetes' syntax of the name part of a label key, and of a value. */

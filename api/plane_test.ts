@@ -190,7 +190,7 @@ export function testPlane(
   };
 }
 
-export function requestOf(
+function requestOf(
   method: string,
   path: string,
   options: CallOptions = {},

@@ -31,7 +31,7 @@ export interface ContextStore {
   write(content: string): Promise<void>;
 }
 
-export const NO_CONTEXTS: Contexts = { controlPlanes: [], contexts: [] };
+const NO_CONTEXTS: Contexts = { controlPlanes: [], contexts: [] };
 
 export async function loadContexts(store: ContextStore): Promise<Contexts> {
   const content = await store.read();

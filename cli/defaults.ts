@@ -8,12 +8,13 @@ import {
   initialPoliciesOf,
 } from "../core/initial_resources.ts";
 import type { Draft } from "../core/resource.ts";
+import { CLUSTER_ID_CONFIG } from "../kds/filter.ts";
 import type { Op } from "../store/store.ts";
 import type { Parts } from "./run.ts";
 import { missingTokenSecrets } from "./signing_keys.ts";
 import type { ControlPlaneConfig } from "./settings.ts";
 
-const CLUSTER_ID = { type: "Config", mesh: "", name: "kuma-cluster-id" } as const;
+export const CLUSTER_ID = { type: "Config", mesh: "", name: CLUSTER_ID_CONFIG } as const;
 const DEFAULT_MESH = { type: "Mesh", mesh: "", name: "default", labels: {}, spec: {} };
 
 /**

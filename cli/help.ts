@@ -20,7 +20,7 @@ export function inHouseStyle(command: Command): void {
  * Without these commander would ask NO_COLOR, FORCE_COLOR and CLICOLOR_FORCE, and fail where the
  * permissions do not let it. Nothing is coloured, so nobody has to ask.
  */
-export const PLAIN_OUTPUT = {
+const PLAIN_OUTPUT = {
   getOutHasColors: () => false,
   getErrHasColors: () => false,
   getOutHelpWidth: width,

@@ -37,7 +37,7 @@ import { openKvStore } from "../store/io/deno_kv.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import type { Op, Store } from "../store/store.ts";
 import type { Configured } from "./config.ts";
-import { ensureDefaults, newMeshOf } from "./defaults.ts";
+import { CLUSTER_ID, ensureDefaults, newMeshOf } from "./defaults.ts";
 import { everyKind } from "./kinds.ts";
 import { type Log, openLog } from "./log.ts";
 import { Metrics } from "./metrics.ts";
@@ -366,7 +366,7 @@ function listenApiTls(
 function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
   const { config, kinds, log, store, metrics, instanceId, tokens } = parts;
   const clusterId = () => {
-    const spec = store.get({ type: "Config", mesh: "", name: "kuma-cluster-id" })?.spec;
+    const spec = store.get(CLUSTER_ID)?.spec;
     return typeof spec?.["config"] === "string" ? spec["config"] : "";
   };
   return {

@@ -1,6 +1,7 @@
 // How a zone trusts global and is known by it: settings, or what an earlier start with them kept.
 
 import { join } from "node:path";
+import { keepFile, readKept } from "../kds/io/kept_file.ts";
 import { pinnedRoot } from "../kds/io/pinned_root.ts";
 import { parseGlobalUrl } from "../kds/io/client.ts";
 import { readNamed } from "./named_file.ts";
@@ -13,14 +14,11 @@ export interface Membership {
   readonly token: () => Promise<string | null>;
 }
 
-/** Whoever can read the token is this zone to global. */
-const OWN_EYES = 0o600;
-
 /** Writes down what was given on the command line, so that it need not stand there again. */
 export async function membership(config: ControlPlaneConfig): Promise<Membership> {
   const { data, zoneToken, zoneTokenFile, globalCa, globalCaFingerprint } = config;
   const kept = join(data, "zone-token");
-  if (zoneToken !== null) await keep(kept, zoneToken.trim());
+  if (zoneToken !== null) await keepFile(kept, `${zoneToken.trim()}\n`);
   const target = parseGlobalUrl(config.global!);
   return {
     ca: async () => {
@@ -42,20 +40,4 @@ export async function membership(config: ControlPlaneConfig): Promise<Membership
       );
     },
   };
-}
-
-async function keep(path: string, text: string): Promise<void> {
-  await Deno.writeTextFile(`${path}.new`, `${text}\n`, { mode: OWN_EYES });
-  // The mode above counts for a new file alone.
-  await Deno.chmod(`${path}.new`, OWN_EYES);
-  await Deno.rename(`${path}.new`, path);
-}
-
-async function readKept(path: string): Promise<string | null> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return null;
-    throw error;
-  }
 }

@@ -80,6 +80,9 @@ export interface TransparentProxying {
   readonly reachableServices?: readonly string[];
 }
 
+/** Port of an inbound that says that the proxy has no service. kuma@v2.13.10:api/mesh/v1alpha1/dataplane_helpers.go (TCPPortReserved). */
+export const SERVICELESS_PORT = 49151;
+
 /**
  * A spec as it is read: a peer may leave out what is empty, and what our own rules ask for. The same
  * spec gives the same value.

@@ -45,49 +45,6 @@ export interface ResponseCounts {
   readonly responsesRejected?: string;
 }
 
-/** kuma.system.v1alpha1.ZoneInsight. */
-export interface ZoneInsightSpec {
-  readonly subscriptions?: readonly KdsSubscription[];
-  readonly envoyAdminStreams?: {
-    readonly configDumpGlobalInstanceId?: string;
-    readonly statsGlobalInstanceId?: string;
-    readonly clustersGlobalInstanceId?: string;
-  };
-  readonly healthCheck?: { readonly time?: string };
-  readonly kdsStreams?: {
-    readonly clusters?: KdsStream;
-    readonly configDump?: KdsStream;
-    readonly stats?: KdsStream;
-    readonly globalToZone?: KdsStream;
-    readonly zoneToGlobal?: KdsStream;
-  };
-}
-
-export interface KdsStream {
-  readonly globalInstanceId?: string;
-  readonly connectTime?: string;
-}
-
-/** One connection of one zone. */
-export interface KdsSubscription {
-  readonly id?: string;
-  readonly globalInstanceId?: string;
-  readonly connectTime?: string;
-  readonly disconnectTime?: string;
-  readonly status?: {
-    readonly lastUpdateTime?: string;
-    readonly total?: ResponseCounts;
-    /** By kind. */
-    readonly stat?: Readonly<Record<string, ResponseCounts>>;
-  };
-  readonly version?: JsonObject;
-  readonly generation?: number;
-  /** JSON text; secrets are masked. */
-  readonly config?: string;
-  readonly authTokenProvided?: boolean;
-  readonly zoneInstanceId?: string;
-}
-
 /** Control planes write these, and newer ones write more: only what readers stand on is checked. */
 export function validateInsight(spec: unknown): readonly Violation[] {
   return violationsOf((value, path, report) => {

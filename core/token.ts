@@ -37,8 +37,10 @@ export interface ClaimsOf {
 /** kuma@v2.13.10:api/mesh/v1alpha1/dataplane_helpers.go (ProxyType). */
 export const PROXY_TYPES: readonly string[] = ["dataplane", "ingress", "egress"];
 
-/** `cp` is a zone's control plane, which joins global; Kuma has but the proxies. */
-export const ZONE_SCOPES: readonly string[] = ["ingress", "egress", "cp"];
+/** Of a zone's control plane, which joins global with it; Kuma has but those of proxies. */
+export const CONTROL_PLANE_SCOPE = "cp";
+
+export const ZONE_SCOPES: readonly string[] = ["ingress", "egress", CONTROL_PLANE_SCOPE];
 
 /** A token to be made, of whichever kind. */
 export type TokenOrder = {

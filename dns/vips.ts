@@ -6,7 +6,7 @@
 // remember answers.
 
 import ipaddr from "ipaddr.js";
-import type { DataplaneSpec } from "../core/dataplane.ts";
+import { type DataplaneSpec, SERVICELESS_PORT } from "../core/dataplane.ts";
 import { InvalidError } from "../core/errors.ts";
 import type { ConfigSpec } from "../core/mesh.ts";
 import { compareText, type Resource } from "../core/resource.ts";
@@ -377,9 +377,6 @@ function freeAddresses(
 
 // --- services ---
 
-/** Port of the inbounds that Kuma makes for proxies without a service. kuma@v2.13.10:api/mesh/v1alpha1. */
-const SERVICELESS_PORT = 49151;
-
 /** Names that a dataplane's inbounds give: ready or not, so that a restart keeps the address. */
 function dataplaneServices(spec: DataplaneSpec): readonly string[] {
   return (spec.networking.inbound ?? [])
@@ -388,7 +385,7 @@ function dataplaneServices(spec: DataplaneSpec): readonly string[] {
 }
 
 /** `[mesh, service]` that a resource makes known in a zone: its own dataplanes, others' ingresses. */
-export function servicesIn(
+function servicesIn(
   resource: Resource | null,
   zone: string,
 ): readonly (readonly [mesh: string, service: string])[] {
@@ -410,37 +407,7 @@ export function servicesIn(
   }
 }
 
-/**
- * How many inbounds and ingress entries give each service of each mesh: kept up to date change by
- * change, it tells at once whether a change made a service appear or vanish.
- */
-export type ServiceCensus = Map<string, Map<string, number>>;
-
-/** Counts one change in place. True when a service appeared or vanished. */
-export function countChange(
-  census: ServiceCensus,
-  change: { readonly resource: Resource | null; readonly previous: Resource | null },
-  zone: string,
-): boolean {
-  let differs = false;
-  // Arrivals first: a service that moves from one resource to the other never vanishes.
-  for (const [mesh, service] of servicesIn(change.resource, zone)) {
-    let counts = census.get(mesh);
-    if (!counts) census.set(mesh, counts = new Map());
-    const before = counts.get(service) ?? 0;
-    counts.set(service, before + 1);
-    if (before === 0) differs = true;
-  }
-  for (const [mesh, service] of servicesIn(change.previous, zone)) {
-    const counts = census.get(mesh);
-    const before = counts?.get(service) ?? 0;
-    if (before > 1) counts?.set(service, before - 1);
-    else if (counts?.delete(service)) differs = true;
-  }
-  return differs;
-}
-
-/** The services of each mesh, counted from scratch. */
+/** The services of each mesh. */
 export function servicesByMesh(
   dataplanes: Iterable<Resource<DataplaneSpec>>,
   zoneIngresses: Iterable<Resource<ZoneIngressSpec>>,

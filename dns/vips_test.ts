@@ -5,9 +5,7 @@ import type { Resource } from "../core/resource.ts";
 import type { Op } from "../store/store.ts";
 import {
   allocateVips,
-  countChange,
   meshOfVipConfig,
-  type ServiceCensus,
   servicesByMesh,
   vipConfigName,
   type VipOutcome,
@@ -308,41 +306,4 @@ Deno.test("servicesByMesh() counts inbounds here and services of other zones", (
     services,
     new Map([["one", new Set(["web", "admin"])], ["two", new Set(["billing"])]]),
   );
-});
-
-Deno.test("countChange() agrees with servicesByMesh(), and tells when a service comes or goes", () => {
-  const service = fc.constantFrom("a", "b", "c");
-  const mesh = fc.constantFrom("one", "two");
-  const any = fc.oneof(
-    fc.tuple(mesh, fc.array(service, { maxLength: 3 })).map(([mesh, names]) =>
-      dataplane(mesh, ...names.map((name) => inbound(name)))
-    ),
-    fc.tuple(fc.constantFrom("east", "west"), fc.array(fc.tuple(mesh, service), { maxLength: 3 }))
-      .map(([zone, services]) => ingress(zone, ...services)),
-    fc.constant(null),
-  );
-  const plain = (services: ReadonlyMap<string, { keys(): Iterable<string> }>) =>
-    [...services].flatMap(([mesh, names]) => [...names.keys()].map((name) => `${mesh}/${name}`))
-      .sort();
-  fc.assert(fc.property(fc.array(fc.tuple(fc.nat(3), any), { maxLength: 30 }), (changes) => {
-    const census: ServiceCensus = new Map();
-    const slots: (Resource | null)[] = [null, null, null, null];
-    for (const [slot, next] of changes) {
-      const before = plain(census);
-      const differs = countChange(
-        census,
-        { resource: next, previous: slots[slot] ?? null },
-        "east",
-      );
-      slots[slot] = next;
-      const present = slots.filter((resource) => resource !== null);
-      const expected = plain(servicesByMesh(
-        present.filter(({ type }) => type === "Dataplane") as never[],
-        present.filter(({ type }) => type === "ZoneIngress") as never[],
-        "east",
-      ));
-      assert.deepEqual(plain(census), expected);
-      if (JSON.stringify(before) !== JSON.stringify(expected)) assert.equal(differs, true);
-    }
-  }));
 });

@@ -90,7 +90,7 @@ export const ZONE_PING_HEALTH = "zone-ping-health";
 /** Ours: the sender understands progress reports in the metadata of health checks. */
 export const URSA_RECEIPTS = "ursa-receipts";
 /** Ours: the sender puts the first state of a type together from responses that end with `MORE`. */
-export const URSA_PARTS = "ursa-parts";
+const URSA_PARTS = "ursa-parts";
 /** At the end of a system version: more of the first state follows. */
 export const MORE = ":more";
 

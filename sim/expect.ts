@@ -18,7 +18,7 @@ interface Sentence {
 
 const LOOK_MS = 20;
 
-export const SENTENCES: readonly Sentence[] = [
+const SENTENCES: readonly Sentence[] = [
   {
     form: "converged",
     pattern: /^converged$/,

@@ -5,7 +5,7 @@ import { type Mix, planOf } from "./plan.ts";
 import { run } from "./run.ts";
 
 /** Small worlds in which much happens. */
-export const FIND_MIX: Mix = {
+const FIND_MIX: Mix = {
   zones: 2,
   proxies: 6,
   seconds: 20,

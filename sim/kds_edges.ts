@@ -61,7 +61,7 @@ const PEER_ERROR: Readonly<Record<string, number>> = {
 };
 const RESOURCE_EXHAUSTED = 8;
 
-export const KDS_DIAL: DialOptions = {
+const KDS_DIAL: DialOptions = {
   port: "kds",
   timeoutMs: CONNECT_MS_MAX,
   keepalive: {

@@ -35,7 +35,7 @@ export interface Outcome {
 /** Everybody has found everybody. */
 const SETUP_MS = 2_000;
 /** After healing: backoffs, keepalives and departures included. */
-export const CONVERGED_MS_MAX = 120_000;
+const CONVERGED_MS_MAX = 120_000;
 const LOOK_AGAIN_MS = 5_000;
 /** A proxy's departure, a certificate's switch, an insight's flush: what follows by itself. */
 const QUIET_MS = 40_000;
@@ -98,7 +98,7 @@ function take(world: World, step: Step): void {
 }
 
 /** Returns how long it took; throws what still does not hold after the longest time. */
-export function converge(world: World, quietMs = QUIET_MS): number {
+function converge(world: World, quietMs = QUIET_MS): number {
   world.note("plan", () => "heals", true);
   world.heal();
   const healedAtMs = world.nowMs;

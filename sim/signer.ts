@@ -2,7 +2,7 @@
 
 import type { SignerCommand } from "../identity/signing.ts";
 
-export function certificateText(lines: string): string {
+function certificateText(lines: string): string {
   return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
 }
 

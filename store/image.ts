@@ -11,7 +11,7 @@ import {
 import type { Change, CommitResult, Op } from "./store.ts";
 
 /** Changes kept for `changesSince`. Enough for a zone of 10 000 proxies that all reconnect once. */
-export const CHANGES_MAX = 20_000;
+const CHANGES_MAX = 20_000;
 
 type Conflict = Extract<CommitResult, { ok: false }>;
 

@@ -11,7 +11,7 @@ interface Found {
 }
 
 /** The text that the registry should have now. */
-export async function policyRegistry(): Promise<string> {
+async function policyRegistry(): Promise<string> {
   const found: Found[] = [];
   for await (const { name: folder, isDirectory } of Deno.readDir(ROOT)) {
     if (!isDirectory || folder === "match") continue;

@@ -1,6 +1,6 @@
 // What comes to the workload: one listener and one cluster for each inbound. kuma@v2.13.10:pkg/xds/generator/inbound_proxy_generator.go.
 
-import type { DataplaneSpec } from "../core/dataplane.ts";
+import { type DataplaneSpec, SERVICELESS_PORT } from "../core/dataplane.ts";
 import type { InboundDraft } from "../core/proxy_draft.ts";
 import type { ProxyNode } from "../core/proxy.ts";
 import { SERVICE_TAG } from "../core/tags.ts";
@@ -16,12 +16,9 @@ import { protocolOf } from "./protocol.ts";
 import { encodeResource, Latest, type SnapshotBuilder } from "./resources.ts";
 import { type EncodedResource, TYPES } from "./snapshot.ts";
 
-/** Says that a dataplane has no service of its own. kuma@v2.13.10:api/mesh/v1alpha1/dataplane_helpers.go (TCPPortReserved). */
-export const RESERVED_PORT = 49151;
-
 export function draftInbounds({ networking }: DataplaneSpec): readonly InboundDraft[] {
   return (networking.inbound ?? [])
-    .filter(({ port, state }) => port !== RESERVED_PORT && state !== "Ignored")
+    .filter(({ port, state }) => port !== SERVICELESS_PORT && state !== "Ignored")
     .map((inbound) => {
       const address = inbound.address || networking.address;
       return {

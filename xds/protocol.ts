@@ -21,7 +21,7 @@ export function protocolOf(tags: Tags): Protocol {
 }
 
 /** The first protocol that both can be treated as; with an unknown one nothing is known. */
-export function commonProtocol(a: Protocol, b: Protocol): Protocol {
+function commonProtocol(a: Protocol, b: Protocol): Protocol {
   if (a === "unknown" || b === "unknown") return "unknown";
   return STACKS[a].find((protocol) => STACKS[b].includes(protocol)) ?? "tcp";
 }

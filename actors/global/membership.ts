@@ -2,6 +2,7 @@
 
 import type { Resource, ResourceKey } from "../../core/resource.ts";
 import { keyText } from "../../core/resource.ts";
+import { CONTROL_PLANE_SCOPE } from "../../core/token.ts";
 import {
   type Keyring,
   keyringOf,
@@ -10,9 +11,6 @@ import {
 } from "../../identity/tokens/keyring.ts";
 import { recheckToken, type VerifiedToken, verifyToken } from "../../identity/tokens/verify.ts";
 import type { CallerInfo, CloseCode } from "../../kds/wire.ts";
-
-/** What the scope of a zone token names, beside ingress and egress, for the zone's control plane. */
-export const CONTROL_PLANE_SCOPE = "cp";
 
 export interface Gate {
   /** Zones that Kuma's control planes run, which have nothing to show. */

@@ -149,7 +149,7 @@ function sameState(a: Draft, b: Draft): boolean {
 }
 
 /** The largest commit that one batch may become; a single larger write goes alone. */
-export const OPS_PER_BATCH = 500;
+const OPS_PER_BATCH = 500;
 
 export function fits(overlay: Overlay, ops: readonly Op[]): boolean {
   assert(ops.length > 0, "a write without ops");

@@ -78,7 +78,7 @@ interface Cell {
 
 const TRACE_SIZE = 4096;
 /** The sender of messages that come from an edge. */
-export const EDGE: Path = "edge";
+const EDGE: Path = "edge";
 
 export class Kernel {
   readonly #options: KernelOptions;

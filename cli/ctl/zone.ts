@@ -1,7 +1,9 @@
 // `ctl zone`: how zones come to a global, and which global a zone obeys.
 
 import type { Command } from "commander";
-import type { JsonObject } from "../../core/resource.ts";
+import { objectOf } from "../../core/json.ts";
+import { isOnline } from "../../core/proxy_status.ts";
+import { CONTROL_PLANE_SCOPE } from "../../core/token.ts";
 import { parseGlobalUrl } from "../../kds/io/client.ts";
 import { CommandError, EXIT } from "../output.ts";
 import { sessions, withExamples } from "./command.ts";
@@ -63,7 +65,7 @@ async function join(session: Session, zone: string, options: JoinOptions): Promi
     words.push(`--global-ca-fingerprint ${joining.caFingerprint}`);
   }
   if (joining.auth === "token") {
-    const claims = { zone, scope: ["cp"] };
+    const claims = { zone, scope: [CONTROL_PLANE_SCOPE] };
     words.push(`--zone-token ${await askForToken(session, { kind: "zone", claims, validForMs })}`);
   }
   io.out(`${words.join(" \\\n  ")}\n`);
@@ -96,16 +98,9 @@ async function remark(session: Session, zone: string, { auth }: Joining): Promis
     io.err("This global lets every zone in without a token (--zone-auth none).\n");
   }
   const known = await http.request("GET", `/zones/${segment(zone)}/_overview`);
-  if (known.status !== 200 || !known.json || !isOnline(known.json)) return;
+  if (known.status !== 200 || !known.json || !isOnline(objectOf(known.json["zoneInsight"]))) return;
   io.err(
     `Zone ${zone} is connected now: another control plane under its name would take its place.\n`,
-  );
-}
-
-function isOnline({ zoneInsight }: JsonObject): boolean {
-  const { subscriptions } = (zoneInsight ?? {}) as { readonly subscriptions?: JsonObject[] };
-  return (subscriptions ?? []).some(({ connectTime, disconnectTime }) =>
-    connectTime !== undefined && disconnectTime === undefined
   );
 }
 

@@ -12,6 +12,7 @@ import {
 } from "./resources.ts";
 import { Rest } from "./rest.ts";
 import { until } from "./until.ts";
+import { CONTROL_PLANE_SCOPE } from "../../core/token.ts";
 
 export interface ClusterOptions {
   /** Folder of this run: data, logs, resource files. */
@@ -428,7 +429,7 @@ export class Cluster {
 
   async #zoneToken(zone: string, { rest }: ControlPlane): Promise<string> {
     const file = this.#zoneTokenFile(zone);
-    const token = await rest.token("zone", { zone, scope: ["cp"] });
+    const token = await rest.token("zone", { zone, scope: [CONTROL_PLANE_SCOPE] });
     if (token === null) throw new Error("global has no key for zone tokens");
     await Deno.writeTextFile(file, token, { mode: 0o600 });
     return file;

@@ -1,10 +1,10 @@
 // The root of global's certificate, known by its fingerprint alone: asked of global once, then kept.
 
 import { createHash } from "node:crypto";
-import { chmod, readFile, rename, writeFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { connect, type DetailedPeerCertificate } from "node:tls";
 import { UnavailableError } from "../../core/errors.ts";
+import { keepFile, readKept } from "./kept_file.ts";
 
 export interface Pin {
   readonly host: string;
@@ -41,23 +41,8 @@ export async function pinnedRoot(pin: Pin): Promise<string | null> {
     );
   }
   const pem = pemOf(found);
-  await keep(pin.file, pem);
+  await keepFile(pin.file, pem);
   return pem;
-}
-
-async function readKept(file: string): Promise<string | null> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    if ((error as { readonly code?: string }).code === "ENOENT") return null;
-    throw error;
-  }
-}
-
-async function keep(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.new`, text, { mode: 0o600 });
-  await chmod(`${file}.new`, 0o600);
-  await rename(`${file}.new`, file);
 }
 
 /** The certificates that global shows, in DER. */

@@ -37,7 +37,7 @@ export interface Sidecar {
   ask(port: number): ReturnType<typeof get>;
 }
 
-export const SIDECAR_PORT = 8080;
+const SIDECAR_PORT = 8080;
 
 export async function startSidecar(
   bench: Bench,

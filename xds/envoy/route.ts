@@ -15,7 +15,7 @@ import { destinationClusterName } from "./names.ts";
 import { CONNECT_TRIES, ENDPOINT_DRAWS, REQUEST_TIMEOUT, RETRY_ON } from "./timeouts.ts";
 
 /** Tags of the sender, for policies of the receiving side. */
-export const TAGS_HEADER = "x-kuma-tags";
+const TAGS_HEADER = "x-kuma-tags";
 
 export function outboundRoutes(
   { service, routes, senderTags }: {
