@@ -122,7 +122,7 @@ function checkLabel(
   if (value !== "" && !WORD.test(value)) {
     messages.push("the value must be letters, digits, '-', '_', '.', 63 at most");
   }
-  const wanted = required[name];
+  const wanted = Object.hasOwn(required, name) ? required[name] : undefined;
   if (wanted && !wanted.test(value)) messages.push(`must be ${wanted.words} here, is "${value}"`);
   return messages;
 }

@@ -35,6 +35,8 @@ Deno.test("readRegistration() says what is wrong with a node", () => {
 Deno.test("readRegistration() takes no label that makes a proxy look like something else", () => {
   const cases: readonly [unknown, RegExp][] = [
     [{ team: "a", "kuma.io/origin": "global", "kuma.io/zone": "west" }, /^$/],
+    [JSON.parse('{"constructor":"a","toString":"b"}'), /^$/],
+    [JSON.parse('{"__proto__":"a"}'), /__proto__"\]: the key must be/],
     [{ "kuma.io/display-name": "web-1", "kuma.io/mesh": "default" }, /^$/],
     [{ "kuma.io/display-name": "db-1" }, /display-name"\]: must be "web-1", its name/],
     [{ "kuma.io/mesh": "other" }, /mesh"\]: must be "default" here, is "other"/],
