@@ -4,7 +4,7 @@ import { isObject } from "../core/json.ts";
 import type { Json, JsonObject } from "../core/resource.ts";
 import { unknownField } from "../core/shape.ts";
 import type { Note } from "../core/violation.ts";
-import { type FieldRow, fieldsOf } from "./bundle.ts";
+import { type FieldRow, fieldsOf, hasMessage } from "./bundle.ts";
 import { UNKNOWN } from "./codec.ts";
 
 export interface Split {
@@ -53,7 +53,7 @@ function splitField(
   { path, notes }: { readonly path: string; readonly notes: Note[] },
 ): Split {
   // Types with a JSON form of their own: what is inside them are no fields.
-  if (!fieldsOf(type) || type.startsWith("google.protobuf.")) {
+  if (!hasMessage(type) || type.startsWith("google.protobuf.")) {
     return { known: value, unknown: null };
   }
   if (presence === "repeated" && Array.isArray(value)) {
