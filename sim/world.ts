@@ -12,7 +12,7 @@ import type { Tree } from "../actors/runtime/tree.ts";
 import type { WriteResult } from "../actors/hub/messages.ts";
 import { resolveConfig } from "../cli/config.ts";
 import type { ControlPlaneConfig, Mode } from "../cli/settings.ts";
-import type { ProxyKey } from "../core/proxy.ts";
+import { type ProxyKey, proxyText } from "../core/proxy.ts";
 import type { JsonObject } from "../core/resource.ts";
 import { CLUSTER_ID_CONFIG } from "../kds/filter.ts";
 import type { KdsResponse } from "../kds/wire.ts";
@@ -125,6 +125,8 @@ export class World {
   /** Addresses of Dataplanes that came through the API. */
   readonly writtenByHand = new Set<string>();
   readonly #checks: readonly Check[];
+  readonly #byZone = new Map<string, Envoy[]>();
+  readonly #byName = new Map<string, Envoy[]>();
 
   constructor(options: WorldOptions) {
     const { seed, zones, readable = false } = options;
@@ -241,6 +243,8 @@ export class World {
       envoy.judge = () =>
         this.luck.strikes("a proxy rejects a good response") ? "not to my liking" : null;
       this.envoys.set(id, envoy);
+      add(this.#byZone, zone.name, envoy);
+      add(this.#byName, `${zone.name} ${proxyText(made.key)}`, envoy);
     }
     return envoy;
   }
@@ -254,7 +258,12 @@ export class World {
   }
 
   envoysOf(zone: string): readonly Envoy[] {
-    return [...this.envoys].filter(([id]) => id.startsWith(`${zone}/`)).map(([, envoy]) => envoy);
+    return this.#byZone.get(zone) ?? [];
+  }
+
+  /** More than one has a name when it was copied. */
+  envoysNamed(zone: string, proxy: string): readonly Envoy[] {
+    return this.#byName.get(`${zone} ${proxy}`) ?? [];
   }
 
   /** An operator takes the global that is there for the right one, as often as it takes. */
@@ -444,6 +453,12 @@ export class World {
     if (message !== "actor crashed" || fields["last"] === "nonsense") return;
     this.violate("alive", `${where.name}: ${fields["actor"]} crashed: ${fields["reason"]}`);
   }
+}
+
+function add(table: Map<string, Envoy[]>, key: string, envoy: Envoy): void {
+  const there = table.get(key);
+  if (there) there.push(envoy);
+  else table.set(key, [envoy]);
 }
 
 function textOf(ops: readonly Op[]): string {

@@ -83,10 +83,7 @@ export function acksAreMeant(world: World): Check {
       const actor = where.kernel!.peek(path) as { readonly stream: StreamSeen | null } | undefined;
       const held = actor?.stream?.ads.types.get(typeUrl)?.held;
       if (!held) return;
-      const [, type, mesh, name] = path.split("/");
-      const owners = world.envoysOf(where.name).filter(({ options: { key } }) =>
-        key.type === type && key.mesh === mesh && key.name === name
-      );
+      const owners = world.envoysNamed(where.name, path.slice("dataplanes/".length));
       for (const [resourceName, { version, resource }] of held) {
         if (!resource || version === "") continue;
         const taken = known(resource.any);
