@@ -12,6 +12,7 @@ import { draftOf, ingressResource, mesh, sidecar } from "../../tests/system/zone
 import { ZONE, ZoneWorld } from "../../tests/system/zone_world.ts";
 import { TYPES } from "../../xds/snapshot.ts";
 import { emptyVault, vouch } from "./credentials.ts";
+import type { ProxiesMsg } from "./messages.ts";
 import { proxies } from "./proxies.ts";
 
 const PEM = await newSigningKey();
@@ -40,12 +41,29 @@ function world(): ZoneWorld {
   return at;
 }
 
+/** The actor alone. */
+function door() {
+  const at = { nowMs: Date.parse("2026-01-01"), self: "proxies", random: () => 0.5 };
+  const [state] = proxies.init({
+    kinds: everyKind(),
+    zone: ZONE,
+    settings: {} as never,
+    auth: "token",
+    federated: false,
+  }, at);
+  return { state, tell: (msg: ProxiesMsg) => proxies.receive(state, msg, at)[1] };
+}
+
 interface Wish {
   readonly id?: string;
   readonly validForMs?: number;
 }
 
-function token(at: ZoneWorld, claims: Partial<ClaimsOf["dataplane"]>, wish: Wish = {}): string {
+function token(
+  at: Pick<ZoneWorld, "nowMs">,
+  claims: Partial<ClaimsOf["dataplane"]>,
+  wish: Wish = {},
+): string {
   const { id = "id-1", validForMs = HOUR_MS } = wish;
   return issueToken({
     kind: "dataplane",
@@ -320,38 +338,50 @@ Deno.test("vouch() holds tokens against the public keys of settings, alone when 
   assert.equal(outcome("dataplane", { publicKeys: elsewhere }), "token_unknown_key");
 });
 
+Deno.test("a revoked token ends a stream of health also where none of configuration has it", () => {
+  const { state, tell } = door();
+  const key = secret("Secret", DATAPLANE_KEY, PEM);
+  const revoked = secret("Secret", "dataplane-token-revocations-default", "id-1");
+  const times = { creationTime: "", modificationTime: "", version: 1 };
+  const change = (full: boolean, drafts: readonly Draft[]) =>
+    tell({
+      tag: "resources_changed",
+      revision: 1,
+      full,
+      changes: drafts.map((draft) => ({
+        revision: 1,
+        key: draft,
+        resource: { ...draft, ...times },
+        previous: null,
+      })),
+    });
+  change(true, [mesh("default"), key]);
+  const credential = token({ nowMs: Date.parse("2026-01-01") }, {});
+  const node = { id: "default.web-1", metadata: {} };
+  tell({ tag: "health_opened", stream: "h-1", node, credential });
+  assert.equal(state.probes.size, 1);
+  assert.match(JSON.stringify(change(false, [revoked])), /"do":"end","stream":"h-1","code":16/);
+});
+
 Deno.test("nothing is kept of what strangers make up: neither names of meshes nor long ids", () => {
-  const at = { nowMs: Date.parse("2026-01-01"), self: "proxies", random: () => 0.5 };
-  const args = {
-    kinds: everyKind(),
-    zone: ZONE,
-    settings: {} as never,
-    auth: "token",
-    federated: false,
-  } as const;
-  const [state] = proxies.init(args, at);
+  const { state, tell } = door();
   for (let i = 0; i < 10; i++) {
     const proxy = { ...WEB, mesh: `m-${i}` };
-    const [, [said]] = proxies.receive(state, {
-      tag: "vouch",
-      proxy,
-      credential: "a.b.c",
-      reply: {} as never,
-    }, at);
+    const [said] = tell({ tag: "vouch", proxy, credential: "a.b.c", reply: {} as never });
     assert.match(JSON.stringify(said), /mesh \\"m-\d\\" is not here: create it/);
   }
   assert.equal(state.vault!.keyrings.size, 0);
   for (const id of ["x".repeat(1_000_000), "default.web-1"]) {
     const metadata = { "dataplane.resource": JSON.stringify({ type: "x".repeat(200_000) }) };
     const request = { typeUrl: TYPES.cluster } as never;
-    const [, effects] = proxies.receive(state, {
+    const effects = tell({
       tag: "stream_opened",
       stream: "s",
       node: { id, metadata },
       dialect: "delta",
       request,
       credential: null,
-    }, at);
+    });
     assert(JSON.stringify(effects).length < 10_000);
   }
   assert(JSON.stringify([...state.refusals]).length < 10_000);

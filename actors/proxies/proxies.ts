@@ -65,7 +65,7 @@ interface State {
   readonly meshes: Set<string>;
   readonly streams: Map<string, Stream>;
   /** Streams of health, and whose they are. */
-  readonly probes: Map<string, Path>;
+  readonly probes: Map<string, Holder>;
   /** The newest stream of each proxy. */
   readonly newest: Map<Path, string>;
   /** Null: nobody has to prove anything. */
@@ -81,11 +81,14 @@ interface State {
   readonly parked: Map<Path, Parked>;
 }
 
-interface Stream {
+interface Holder {
   readonly path: Path;
   readonly key: ProxyKey;
   /** Null where none is asked for. */
   readonly token: VerifiedToken | null;
+}
+
+interface Stream extends Holder {
   readonly resource: Draft | null;
 }
 
@@ -163,7 +166,7 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
         return healthOpened(state, msg, at);
       case "health_reported":
       case "health_closed": {
-        const path = state.probes.get(msg.stream);
+        const path = state.probes.get(msg.stream)?.path;
         if (msg.tag === "health_closed") state.probes.delete(msg.stream);
         return [state, path === undefined ? [] : [send<DataplaneMsg>(path, msg)]];
       }
@@ -274,13 +277,13 @@ function healthOpened(
 ): Turn<State> {
   const admission = admit(state, msg, at);
   if (!admission.ok) return [state, admission.refusal];
-  const { key, metadata, resource } = admission;
+  const { key, metadata, resource, token } = admission;
   const path = dataplanePath(key);
   if (state.parked.has(path)) {
     const message = "its part of the control plane crashed: its configuration comes first";
     return [state, [command("xds", { do: "end", stream: msg.stream, code: UNAVAILABLE, message })]];
   }
-  state.probes.set(msg.stream, path);
+  state.probes.set(msg.stream, { path, key, token });
   return [state, [
     ...spawn(state, { key, registered: resource !== null }),
     send<DataplaneMsg>(path, { tag: "health_opened", stream: msg.stream, metadata }),
@@ -451,7 +454,7 @@ function learned(
   changes: readonly { readonly key: ResourceKey; readonly resource: Resource | null }[],
   at: Context,
 ): readonly Effect[] {
-  const { vault, stored, streams, newest } = state;
+  const { vault, stored, streams, probes, newest } = state;
   if (!vault) return [];
   let secretsChanged = false;
   const touched = new Set<string>();
@@ -465,17 +468,20 @@ function learned(
     if (stream !== undefined) touched.add(stream);
   }
   const looked = secretsChanged ? streams.keys() : touched;
-  return [...looked].flatMap((stream) => recheck(state, stream, at));
+  return [
+    ...[...looked].flatMap((stream) => recheck(state, stream, at)),
+    // It may have come with another token than the stream of configuration, or without one of those.
+    ...(secretsChanged ? [...probes.keys()] : []).flatMap((stream) =>
+      recheckProbe(state, stream, at)
+    ),
+  ];
 }
 
 function recheck(state: State, stream: string, at: Context): readonly Effect[] {
-  const { vault, stored, streams } = state;
-  const { path, key, token } = streams.get(stream)!;
-  if (!vault || !token) return [];
-  const resource = stored.get(path);
-  const claimed: readonly Claimed[] = resource ? [{ resource, held: true }] : [];
-  const refusal = withdrawn(vault, token, { key, claimed, nowMs: at.nowMs });
+  const holder = state.streams.get(stream)!;
+  const refusal = refusalNow(state, holder, at);
   if (!refusal) return [];
+  const { path } = holder;
   const { reason, code, message } = refusal;
   // Who lost its key alone may come back with another token; who is not trusted is nobody's endpoint.
   const isBarred = reason === "token_revoked";
@@ -487,6 +493,24 @@ function recheck(state: State, stream: string, at: Context): readonly Effect[] {
       ? send<DataplaneMsg>(path, { tag: "barred", stream, code, message })
       : command("xds", { do: "end", stream, code, message }),
   ];
+}
+
+function recheckProbe(state: State, stream: string, at: Context): readonly Effect[] {
+  const refusal = refusalNow(state, state.probes.get(stream)!, at);
+  if (!refusal) return [];
+  const { code, message } = refusal;
+  return [command("xds", { do: "end", stream, code, message })];
+}
+
+function refusalNow(
+  { vault, stored }: State,
+  { path, key, token }: Holder,
+  at: Context,
+): Refused | null {
+  if (!vault || !token) return null;
+  const resource = stored.get(path);
+  const claimed: readonly Claimed[] = resource ? [{ resource, held: true }] : [];
+  return withdrawn(vault, token, { key, claimed, nowMs: at.nowMs });
 }
 
 function forward(state: State, stream: string, msg: DataplaneMsg): readonly Effect[] {
@@ -509,7 +533,7 @@ function endProbes(
   path: Path,
   { code, message }: { readonly code: number; readonly message: string },
 ): readonly Effect[] {
-  return [...probes].filter(([, owner]) => owner === path).map(([stream]) =>
+  return [...probes].filter(([, owner]) => owner.path === path).map(([stream]) =>
     command("xds", { do: "end", stream, code, message })
   );
 }
