@@ -1,20 +1,17 @@
 // Selectors: tags of which a value may be `*`. kuma@v2.13.10:pkg/core/resources/apis/mesh/validators.go.
 
 import { all, type Check, keyed, matching, nonEmptyList, object, oneOf, show } from "./shape.ts";
-import { PROTOCOL_TAG, SERVICE_TAG } from "./tags.ts";
+import { ANY, PROTOCOL_TAG, SELECTOR_VALUE, SERVICE_TAG, TAG_NAME } from "./tags.ts";
 import { isObject } from "./json.ts";
 
-const TAG_NAME = matching(/^[a-zA-Z0-9.\-_:/]+$/, "a tag of letters, digits, and . - _ : / only");
-const TAG_VALUE = matching(
-  /^([a-zA-Z0-9.\-_:/]+|\*)$/,
-  "letters, digits, and . - _ : / only, or *",
-);
+const tagName = matching(TAG_NAME, "a tag of letters, digits, and . - _ : / only");
+const selectorValue = matching(SELECTOR_VALUE, "letters, digits, and . - _ : / only, or *");
 
 export const selectorTags: Check = (value, path, report) => {
   if (!isObject(value)) return report(path, `must be an object of tags, is ${show(value)}`);
   for (const [name, tag] of Object.entries(value)) {
-    TAG_NAME(name, keyed(path, name), report);
-    TAG_VALUE(tag, keyed(path, name), report);
+    tagName(name, keyed(path, name), report);
+    if (tag !== ANY) selectorValue(tag, keyed(path, name), report);
   }
 };
 

@@ -3,7 +3,7 @@
 import { isIp, isUnspecified } from "./address.ts";
 import { VIOLATIONS_MAX } from "./limits.ts";
 import { nearest } from "./nearest.ts";
-import { SERVICE_TAG } from "./tags.ts";
+import { SERVICE_TAG, TAG_NAME, TAG_VALUE } from "./tags.ts";
 import type { Note, Violation } from "./violation.ts";
 import type { ResourceDescriptor } from "./resource.ts";
 import { isObject } from "./json.ts";
@@ -296,9 +296,6 @@ export const listenIp: Check = (value, path, report) => {
     report(path, `must be an IP address, is ${show(value)}`);
   }
 };
-
-const TAG_NAME = /^[a-zA-Z0-9.\-_:/]+$/;
-const TAG_VALUE = /^[a-zA-Z0-9.\-_:]+$/;
 
 /** Tags of something that exists, and so of no wildcard. kuma@v2.13.10:pkg/core/resources/apis/mesh/validators.go. */
 export const tags: Check = (value, path, report) => {

@@ -10,6 +10,12 @@ export const ZONE_TAG = "kuma.io/zone";
 export const MESH_TAG = "kuma.io/mesh";
 export const ANY = "*";
 
+/** What Kuma takes as tags. kuma@v2.13.10:pkg/core/resources/apis/mesh/validators.go. */
+export const TAG_NAME = /^[a-zA-Z0-9.\-_:/]+$/;
+export const TAG_VALUE = /^[a-zA-Z0-9.\-_:]+$/;
+/** Beside `*`. */
+export const SELECTOR_VALUE = /^[a-zA-Z0-9.\-_:/]+$/;
+
 /** Whether every key of the selector exists with an equal value; `*` takes any value. */
 export function matchesTags(selector: Tags, tags: Tags): boolean {
   for (const key in selector) {

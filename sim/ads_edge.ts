@@ -2,14 +2,13 @@
 
 import type { XdsCommand } from "../actors/dataplane/messages.ts";
 import { PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
+import { INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE } from "../core/grpc_status.ts";
 import type { Dialect, Outgoing } from "../xds/stream.ts";
 import { readRequest, writeResponse } from "../xds/wire.ts";
 import type { Host } from "./kds_edges.ts";
-import { type DialOptions, type End, type Ended, type Handler, UNAVAILABLE } from "./network.ts";
+import type { DialOptions, End, Ended, Handler } from "./network.ts";
 
 const KEEPALIVE_MS = 15_000;
-const INVALID_ARGUMENT = 3;
-const RESOURCE_EXHAUSTED = 8;
 
 export const ADS_DIAL: DialOptions = {
   port: "dp",

@@ -1,6 +1,7 @@
 // What a proxy reads and writes on its stream, both dialects; what it knows of a resource it got.
 
 import { fieldsOf } from "../bench/fleet/wire.ts";
+import { INTERNAL } from "../core/grpc_status.ts";
 import type { Json, JsonObject } from "../core/resource.ts";
 import { decode, encode } from "../proto/mod.ts";
 import { TYPES, type TypeUrl } from "../xds/snapshot.ts";
@@ -41,7 +42,7 @@ export function writeRequest(request: AdsRequest, node?: JsonObject): Uint8Array
     ...(node && { node }),
     typeUrl,
     responseNonce: nonce,
-    ...(error !== undefined && { errorDetail: { code: 13, message: error } }),
+    ...(error !== undefined && { errorDetail: { code: INTERNAL, message: error } }),
   };
   return dialect === "sotw"
     ? encode(REQUEST, { ...common, resourceNames: names ?? [] })

@@ -1,5 +1,6 @@
 // A proxy as the control plane sees it: takes what it is sent, asks for what that refers to, answers.
 
+import { UNAVAILABLE } from "../core/grpc_status.ts";
 import type { ProxyKey } from "../core/proxy.ts";
 import type { JsonObject } from "../core/resource.ts";
 import { TYPES, type TypeUrl } from "../xds/snapshot.ts";
@@ -170,7 +171,7 @@ export class Envoy {
         end.close();
         this.#over(end, why);
       },
-      lost: (message) => this.#over(end, { code: 14, message }),
+      lost: (message) => this.#over(end, { code: UNAVAILABLE, message }),
     };
     // Of an earlier stream it keeps everything, and goes on with it.
     this.#send(this.#first(TYPES.cluster), this.#node());

@@ -3,6 +3,16 @@
 
 import { UPLINK } from "../actors/uplink/messages.ts";
 import type { Message, Path } from "../actors/runtime/actor.ts";
+import {
+  ABORTED,
+  FAILED_PRECONDITION,
+  INTERNAL,
+  INVALID_ARGUMENT,
+  PERMISSION_DENIED,
+  RESOURCE_EXHAUSTED,
+  UNAUTHENTICATED,
+  UNAVAILABLE,
+} from "../core/grpc_status.ts";
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../kds/envelope.ts";
 import {
   CLIENT_KEEPALIVE_MS,
@@ -51,15 +61,14 @@ const HEALTH_MS_MAX = 10_000;
 const REOPEN_MS = 1_000;
 const PEER_ERROR: Readonly<Record<string, number>> = {
   canceled: 1,
-  invalid_argument: 3,
-  aborted: 10,
-  internal: 13,
-  unavailable: 14,
-  unauthenticated: 16,
-  permission_denied: 7,
-  failed_precondition: 9,
+  invalid_argument: INVALID_ARGUMENT,
+  aborted: ABORTED,
+  internal: INTERNAL,
+  unavailable: UNAVAILABLE,
+  unauthenticated: UNAUTHENTICATED,
+  permission_denied: PERMISSION_DENIED,
+  failed_precondition: FAILED_PRECONDITION,
 };
-const RESOURCE_EXHAUSTED = 8;
 
 const KDS_DIAL: DialOptions = {
   port: "kds",
@@ -168,13 +177,13 @@ export class KdsServerEdge {
       caller: callerOf(end),
     };
     if (!this.#host.deliver(GLOBAL, event)) {
-      this.#end(stream, { code: 14, message: "too many zones connect at once" });
+      this.#end(stream, { code: UNAVAILABLE, message: "too many zones connect at once" });
       return null;
     }
     this.#host.network.agenda.after(ADMIT_MS_MAX, () => {
       if (this.#open.get(stream) === open && open.to === null) {
         this.#host.count("kds streams not admitted");
-        this.#end(stream, { code: 14, message: "nobody takes this stream; try again" });
+        this.#end(stream, { code: UNAVAILABLE, message: "nobody takes this stream; try again" });
       }
     });
     return stream;
@@ -197,11 +206,11 @@ export class KdsServerEdge {
       noteMessage(this.#host, event);
     } catch {
       this.#host.count("kds malformed");
-      return this.#end(stream, { code: 3, message: "malformed message" });
+      return this.#end(stream, { code: INVALID_ARGUMENT, message: "malformed message" });
     }
     if (this.#host.deliver(open.to, event)) return;
     this.#host.count("kds overrun");
-    this.#end(stream, { code: 14, message: "more than can be handled; try again" });
+    this.#end(stream, { code: UNAVAILABLE, message: "more than can be handled; try again" });
   }
 
   #health(end: End, channel: string, bytes: Uint8Array): void {

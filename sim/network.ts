@@ -60,8 +60,6 @@ const SYN_AGAIN_MS = 1_000;
 /** And of anything else. */
 const AGAIN_MS = 200;
 
-export const UNAVAILABLE = 14;
-
 type Item =
   & { readonly atMs: number }
   & (

@@ -7,7 +7,7 @@ import type { ProxyNode } from "../core/proxy.ts";
 import type { JsonObject } from "../core/resource.ts";
 import { decode, encode } from "../proto/mod.ts";
 import { passthroughSource } from "./envoy/cluster.ts";
-import { ADMIN, isIpv6, workloadClusterName } from "./envoy/names.ts";
+import { ADMIN, isLoopback, workloadClusterName } from "./envoy/names.ts";
 import { transparencyOf } from "./transparent.ts";
 
 const MESSAGE = "envoy.service.health.v3.HealthCheckRequestOrEndpointHealthResponse";
@@ -148,8 +148,4 @@ function clusterCheck(
     }],
     healthChecks: [check],
   };
-}
-
-function isLoopback(address: string): boolean {
-  return isIpv6(address) ? address === "::1" : address.startsWith("127.");
 }

@@ -6,7 +6,7 @@ import type { ProxyNode } from "../core/proxy.ts";
 import { SERVICE_TAG } from "../core/tags.ts";
 import { isHttp, passthroughSource, workloadCluster } from "./envoy/cluster.ts";
 import { inboundHttp, listener, tcpProxy } from "./envoy/listener.ts";
-import { inboundListenerName, isIpv6, workloadClusterName } from "./envoy/names.ts";
+import { inboundListenerName, isLoopback, workloadClusterName } from "./envoy/names.ts";
 import { rbacFilter } from "./envoy/rbac.ts";
 import { inboundRoutes } from "./envoy/route.ts";
 import { INBOUND_IDLE } from "./envoy/timeouts.ts";
@@ -130,8 +130,4 @@ function inboundFilter(
   }
   const routes = inboundRoutes(tags[SERVICE_TAG] ?? "", cluster);
   return inboundHttp({ stat: cluster, routes, protocol, ipv6: node.ipv6Enabled });
-}
-
-function isLoopback(address: string): boolean {
-  return isIpv6(address) ? address === "::1" : address.startsWith("127.");
 }

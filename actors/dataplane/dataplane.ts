@@ -9,6 +9,12 @@
 
 import { assert } from "../../core/assert.ts";
 import { type DataplaneSpec, tagSetsOf } from "../../core/dataplane.ts";
+import {
+  ABORTED,
+  FAILED_PRECONDITION,
+  INVALID_ARGUMENT,
+  UNAVAILABLE,
+} from "../../core/grpc_status.ts";
 import type { MeshView, ViewKey } from "../../core/mesh_view.ts";
 import type { IdentityMaterial, ProxyKey, ProxyNode } from "../../core/proxy.ts";
 import type { Draft, JsonObject, Resource, ResourceKey } from "../../core/resource.ts";
@@ -123,12 +129,6 @@ interface State {
   readonly subscriptions: readonly Subscription[];
   readonly remarks: Remarks;
 }
-
-/** gRPC status codes: https://grpc.io/docs/guides/status-codes/ */
-const FAILED_PRECONDITION = 9;
-const ABORTED = 10;
-const INVALID_ARGUMENT = 3;
-const UNAVAILABLE = 14;
 
 const SUPERSEDED: LeaveResult = { ok: false, reason: "superseded" };
 const ANNOUNCE_AGAIN_MS = 1_000;

@@ -1,6 +1,7 @@
 // What a proxy shows to prove who it is, held against the keys and against what its name stands for.
 
 import type { DataplaneSpec } from "../../core/dataplane.ts";
+import { PERMISSION_DENIED, UNAUTHENTICATED } from "../../core/grpc_status.ts";
 import type { ProxyKey } from "../../core/proxy.ts";
 import type { Draft, Resource, ResourceKey } from "../../core/resource.ts";
 import { keyText } from "../../core/resource.ts";
@@ -65,9 +66,6 @@ export interface Claimed {
   /** Not what it brings, but what is there already. */
   readonly held?: true;
 }
-
-const UNAUTHENTICATED = 16;
-const PERMISSION_DENIED = 7;
 
 /** Never throws, whatever was sent. */
 export function vouch(

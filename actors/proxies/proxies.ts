@@ -1,5 +1,11 @@
 // The door through which proxies come in: finds out who a stream is, and passes it to that proxy's actor.
 
+import {
+  FAILED_PRECONDITION,
+  INVALID_ARGUMENT,
+  PERMISSION_DENIED,
+  UNAVAILABLE,
+} from "../../core/grpc_status.ts";
 import type { KindTable } from "../../core/kind_table.ts";
 import type { ProxyKey, ProxyType } from "../../core/proxy.ts";
 import { isLocal } from "../../kds/filter.ts";
@@ -104,10 +110,6 @@ interface Parked extends Member {
   over: boolean;
 }
 
-const INVALID_ARGUMENT = 3;
-const PERMISSION_DENIED = 7;
-const FAILED_PRECONDITION = 9;
-const UNAVAILABLE = 14;
 /** More nodes than this that are refused at once are logged again. */
 const REFUSALS_KEPT = 4_096;
 /** What is wrong with hostile input can be as long as that. */

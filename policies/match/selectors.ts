@@ -1,12 +1,8 @@
 // Validation of tag sets and of the selectors of connection policies. kuma@v2.13.10:pkg/core/resources/apis/mesh (selector validators).
 
 import { isObject } from "../../core/json.ts";
-import { ANY, SERVICE_TAG } from "../../core/tags.ts";
+import { ANY, SELECTOR_VALUE, SERVICE_TAG, TAG_NAME, TAG_VALUE } from "../../core/tags.ts";
 import { type Findings } from "./shape.ts";
-
-const TAG_NAME = /^[a-zA-Z0-9.\-_:/]+$/;
-const TAG_VALUE = /^[a-zA-Z0-9.\-_:]+$/;
-const SELECTOR_VALUE = /^[a-zA-Z0-9.\-_:/]+$/;
 
 export type ServiceRule = "any tags" | "has service" | "only service";
 

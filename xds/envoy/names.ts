@@ -57,6 +57,10 @@ export function isIpv6(address: string): boolean {
   return address.includes(":");
 }
 
+export function isLoopback(address: string): boolean {
+  return isIpv6(address) ? address === "::1" : address.startsWith("127.");
+}
+
 function bracketed(address: string): string {
   return isIpv6(address) ? `[${address}]` : address;
 }
