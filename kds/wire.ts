@@ -138,6 +138,8 @@ export type ServerEvent =
 /** Commands to the server edge. Until it is admitted, nothing of a stream is read. */
 export type ServerCommand =
   | { readonly do: "admit"; readonly stream: string; readonly to: string }
+  /** Ends whatever `to` has admitted: it begins anew, and knows nothing of it. */
+  | { readonly do: "end_all"; readonly to: string }
   | { readonly do: "send"; readonly stream: string; readonly request: KdsRequest }
   | { readonly do: "send"; readonly stream: string; readonly response: KdsResponse }
   | {

@@ -134,6 +134,13 @@ export class KdsServerEdge {
   }
 
   command(what: ServerCommand): void {
+    if (what.do === "end_all") {
+      for (const [stream, { to }] of [...this.#open]) {
+        if (to !== what.to) continue;
+        this.#end(stream, { code: PEER_ERROR["unavailable"]!, message: "global restarted a part" });
+      }
+      return;
+    }
     const open = this.#open.get(what.stream);
     if (!open) {
       if (what.do === "admit") this.#tellClosed(what.to, what.stream);

@@ -177,8 +177,11 @@ export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
     };
     // A subscription of an earlier life may still point here.
     const unsubscribe = toHub({ tag: "unsubscribe", to: at.self });
+    // So may streams: a zone that has nothing to say would wait on them for ever.
+    const orphans: ServerCommand = { do: "end_all", to: at.self };
     return [state, [
       unsubscribe,
+      command("kds", orphans),
       ...presence(state, "offline"),
       ...(closed ? [writeInsight(state, at)] : []),
     ]];

@@ -88,6 +88,10 @@ const ask = (typeUrl: string): KdsRequest => ({
   initialVersions: {},
 });
 
+Deno.test("a zone's actor that begins has the streams of the one before it ended", () => {
+  assert.deepEqual(start().commands(), [{ do: "end_all", to: "zones/east" }]);
+});
+
 Deno.test("nothing is sent before the store is read", () => {
   const east = start();
   east.open("s1", "global_to_zone");

@@ -244,6 +244,12 @@ class Streams {
   }
 
   command(what: ServerCommand): void {
+    if (what.do === "end_all") {
+      for (const { call, to } of [...this.#open.values()]) {
+        if (to === what.to) end(call, "unavailable", "global restarted a part");
+      }
+      return;
+    }
     const open = this.#open.get(what.stream);
     if (!open) {
       if (what.do === "admit") {

@@ -80,6 +80,20 @@ Deno.test("a caller without a zone, and one that talks nonsense, are refused wit
   await server.close(500);
 });
 
+Deno.test("who begins anew has its streams ended, and nobody else's", async () => {
+  const { server, port, heard, hearing } = await listen();
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const ended = ending(client, { zone: "east" });
+  await hearing("stream_opened");
+  server.command({ do: "end_all", to: "zones/west" });
+  assert.ok(!heard.some(({ tag }) => tag === "stream_closed"));
+  server.command({ do: "end_all", to: "zones/east" });
+  assert.equal(await ended, status.UNAVAILABLE);
+  await hearing("stream_closed");
+  client.close();
+  await server.close(1_000);
+});
+
 Deno.test("a stream that nobody takes is ended, so that the zone tries again", async () => {
   const server = await serveKds({
     hostname: "127.0.0.1",
