@@ -7,10 +7,12 @@ import { DEFAULTS } from "./stored/defaults.ts";
 import * as connection from "./stored/connection_policies.ts";
 import { externalService, zoneEgress } from "./stored/egress.ts";
 import { meshGateway, meshGatewayRoute } from "./stored/gateways.ts";
+import { meshProxyPatch } from "./stored/mesh_proxy_patch.ts";
 import * as resources from "./stored/modern_resources.ts";
-import * as other from "./stored/other_policies.ts";
 import { proxyTemplate } from "./stored/proxy_template.ts";
 import { meshHttpRoute, meshTcpRoute } from "./stored/route_policies.ts";
+import * as security from "./stored/security_policies.ts";
+import * as telemetry from "./stored/telemetry_policies.ts";
 import * as traffic from "./stored/traffic_policies.ts";
 
 /** In a mesh, and without effect. */
@@ -139,7 +141,7 @@ export const STORED_KINDS: readonly ResourceDescriptor[] = [
 
   modernPolicy(
     "MeshAccessLog",
-    other.meshAccessLog,
+    telemetry.meshAccessLog,
     { plural: "meshaccesslogs", shortName: "mal" },
     { to: true, ...FROM_AS_RULES },
   ),
@@ -168,12 +170,12 @@ export const STORED_KINDS: readonly ResourceDescriptor[] = [
     { plural: "meshloadbalancingstrategies", shortName: "mlbs" },
     { to: true },
   ),
-  modernPolicy("MeshMetric", other.meshMetric, { plural: "meshmetrics", shortName: "mm" }),
-  modernPolicy("MeshPassthrough", other.meshPassthrough, {
+  modernPolicy("MeshMetric", telemetry.meshMetric, { plural: "meshmetrics", shortName: "mm" }),
+  modernPolicy("MeshPassthrough", security.meshPassthrough, {
     plural: "meshpassthroughs",
     shortName: "mp",
   }),
-  modernPolicy("MeshProxyPatch", other.meshProxyPatch, {
+  modernPolicy("MeshProxyPatch", meshProxyPatch, {
     plural: "meshproxypatches",
     shortName: "mpp",
   }),
@@ -195,11 +197,16 @@ export const STORED_KINDS: readonly ResourceDescriptor[] = [
     { plural: "meshtimeouts", shortName: "mt" },
     { to: true, ...FROM_AS_RULES },
   ),
-  modernPolicy("MeshTLS", other.meshTls, { plural: "meshtlses", shortName: "mtls" }, FROM_AS_RULES),
-  modernPolicy("MeshTrace", other.meshTrace, { plural: "meshtraces", shortName: "mtr" }),
+  modernPolicy(
+    "MeshTLS",
+    security.meshTls,
+    { plural: "meshtlses", shortName: "mtls" },
+    FROM_AS_RULES,
+  ),
+  modernPolicy("MeshTrace", telemetry.meshTrace, { plural: "meshtraces", shortName: "mtr" }),
   modernPolicy(
     "MeshTrafficPermission",
-    other.meshTrafficPermission,
+    security.meshTrafficPermission,
     { plural: "meshtrafficpermissions", shortName: "mtp" },
     { from: true, rules: true },
   ),

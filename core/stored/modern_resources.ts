@@ -16,7 +16,7 @@ import {
   text,
 } from "../shape.ts";
 import { anything, oneOf, portNumber, record, tagged, whole } from "./json_shape.ts";
-import { tlsVersion } from "./other_policies.ts";
+import { tlsVersion } from "./security_policies.ts";
 import { DNS_NAME } from "./dns_name.ts";
 
 const labels = map(text);
