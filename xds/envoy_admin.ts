@@ -46,15 +46,21 @@ function withQuery(path: string, words: readonly string[]): string {
 }
 
 const REDACTED = "[redacted]";
+/** A proxy has one; each is looked for in all of the answer, which is whoever runs the proxy's to make. */
+const TOKENS_MAX = 8;
 
 /**
  * A configuration without the tokens that the proxy presents; Envoy itself leaves private keys
- * out. Throws a SyntaxError when it is no JSON, since then nobody knows what is in it.
+ * out. Throws a SyntaxError when it is no JSON, since then nobody knows what is in it, and a
+ * RangeError when it has more tokens than any proxy.
  */
 export function withoutTokens(dump: string): string {
   const config = JSON.parse(dump) as Json;
   const tokens = [...new Set(tokensIn(config))];
   if (tokens.length === 0) return dump;
+  if (tokens.length > TOKENS_MAX) {
+    throw new RangeError(`its configuration has ${tokens.length} tokens, no proxy has so many`);
+  }
   const redact = (value: Json): Json => {
     if (typeof value === "string") {
       return tokens.reduce((text, token) => text.replaceAll(token, REDACTED), value);

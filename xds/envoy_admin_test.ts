@@ -77,3 +77,13 @@ Deno.test("withoutTokens() leaves a dump without tokens as it is, and refuses wh
   equal(withoutTokens(dump("")).includes("[redacted]"), true);
   throws(() => withoutTokens("not JSON"), SyntaxError);
 });
+
+Deno.test("withoutTokens() takes no answer that would keep it busy", () => {
+  const many = Array.from(
+    { length: 100_000 },
+    (_, i) => ({ key: "authorization", value: `t${i}` }),
+  );
+  throws(() => withoutTokens(JSON.stringify({ initial_metadata: many })), /has 100000 tokens/);
+  const deep = `{"a":`.repeat(100_000) + "1" + "}".repeat(100_000);
+  throws(() => withoutTokens(deep));
+});
