@@ -238,9 +238,9 @@ async function answerBootstrap(request: Request, parts: Parts, system: System): 
   const body = await bodyOf(request);
   const refusal = body && config.dpAuth === "token" ? await tokenRefusal(body, system) : null;
   if (refusal) return refusal;
-  const url = new URL(
-    request.headers.get("host") ? `https://${request.headers.get("host")}` : request.url,
-  );
+  const named = `https://${request.headers.get("host") ?? ""}`;
+  // What is no host is none that the certificate is for: the answer says so.
+  const url = new URL(URL.canParse(named) ? named : request.url);
   const { status, body: text, contentType } = handleBootstrap(body, {
     host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
     port: Number(url.port || 443),
