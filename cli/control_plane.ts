@@ -26,7 +26,8 @@ const ABOUT: Readonly<Record<Mode, { readonly summary: string; readonly examples
   remote: {
     summary: "Run the control plane of one zone: it configures the zone's proxies",
     examples: [
-      "ursa remote --zone east --global grpcs://localhost:5685 --global-ca .ursa/global/ca.crt",
+      "ursa remote --zone east --global grpcs://localhost:5685 --global-ca ca.crt \\\n" +
+      "      --zone-token-file east.token",
       "ursa remote --config east.yaml --log-format json",
     ],
   },

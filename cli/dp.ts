@@ -1,5 +1,6 @@
 // `ursa dp`: the process beside a workload that runs its Envoy.
 
+import { durationMs } from "../core/duration.ts";
 import { InvalidError } from "../core/errors.ts";
 import type { Violation } from "../core/violation.ts";
 import { Command, InvalidArgumentError, Option } from "commander";
@@ -39,9 +40,10 @@ interface DpFlags {
 
 const AFTER_HELP = `
 Examples:
-  $ ursa dp run --cp-address https://127.0.0.1:5678 --ca-cert-file .ursa/standalone/ca.crt \\
+  $ ursa dp run --ca-cert-file .ursa/standalone/ca.crt --token-file web.token \\
     --dataplane-file web.yaml --dataplane-var name=web-1 --dataplane-var address=10.0.0.7
-  $ ursa dp run --proxy-type ingress --dataplane-file ingress.yaml -- --component-log-level upstream:debug
+  $ ursa dp run --proxy-type ingress --ca-cert-file ca.crt --token-file ingress.token \\
+    --dataplane-file ingress.yaml -- --component-log-level upstream:debug
 
 On SIGTERM the proxy leaves the endpoints of all others, serves what is left for --drain-time,
 deregisters and ends; a second SIGTERM skips the waiting.`;
@@ -266,12 +268,11 @@ function logLine(format: "logfmt" | "json", fields: Readonly<Record<string, unkn
   }).join(" ");
 }
 
-/** Kuma's and Go's notation; fractions of a second serve tests. */
+/** Fractions of a second serve tests. */
 function seconds(text: string): number {
-  const units: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600 };
-  const [, count, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? [];
-  if (!count || !unit) throw new InvalidArgumentError("must be a duration such as 30s or 1m");
-  return Number(count) * units[unit]!;
+  const length = durationMs(text);
+  if (length === null) throw new InvalidArgumentError("must be a duration such as 30s or 1m");
+  return length / 1_000;
 }
 
 function wholeNumber(text: string): number {

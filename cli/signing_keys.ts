@@ -1,7 +1,7 @@
 // The signing keys that a control plane and its meshes begin with, and the administrator's token.
 
 import { ADMIN } from "../api/access.ts";
-import type { Draft, Resource } from "../core/resource.ts";
+import type { Draft } from "../core/resource.ts";
 import type { TokenKind } from "../core/token.ts";
 import { keyIdOf, signingKeyAt, signingKeyPrefix } from "../core/token_secrets.ts";
 import { newSigningKey } from "../identity/io/signing_key.ts";
@@ -73,8 +73,11 @@ function missingAdminToken(
   return [secret(ADMIN_TOKEN, issueToken({ ...order, ...at }, found.signingKey))];
 }
 
-function secretsOf(store: Reader, mesh: string): readonly Resource[] {
-  return mesh === "" ? store.list("GlobalSecret") : store.list("Secret", mesh);
+/** Those of a mesh; "" for what belongs to none. */
+export function secretsOf(store: Pick<Store, "list">, mesh: string): readonly TokenSecret[] {
+  return (mesh === ""
+    ? store.list("GlobalSecret")
+    : store.list("Secret", mesh)) as readonly TokenSecret[];
 }
 
 function secret(key: Pick<Draft, "type" | "mesh" | "name">, content: string): Draft {

@@ -10,12 +10,12 @@ import {
   keyringOf,
   type KeySources,
   type PublicKey,
-  type TokenSecret,
 } from "../identity/tokens/keyring.ts";
 import { readPublicKey } from "../core/rsa_key.ts";
 import { verifyToken } from "../identity/tokens/verify.ts";
 import { readNamed } from "./named_file.ts";
 import { type ControlPlaneConfig, flagOf, type KeyFile } from "./settings.ts";
+import { secretsOf } from "./signing_keys.ts";
 
 export interface Tokens {
   verifyUser(jwt: string, nowMs: number): TokenCheck;
@@ -100,12 +100,6 @@ export function openTokens(
       return { ok: false, reason: "no_key", message };
     },
   };
-}
-
-function secretsOf(resources: ResourceView, mesh: string): readonly TokenSecret[] {
-  return mesh === ""
-    ? resources.list("GlobalSecret") as readonly TokenSecret[]
-    : resources.list("Secret", mesh) as readonly TokenSecret[];
 }
 
 function issues(kind: TokenKind, config: ControlPlaneConfig): boolean {
