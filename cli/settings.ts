@@ -4,7 +4,7 @@ import ipaddr from "ipaddr.js";
 import type { LogLevel } from "../actors/runtime/actor.ts";
 import { durationMs } from "../core/duration.ts";
 import type { Grant } from "../api/access.ts";
-import { isResourceName } from "../core/names.ts";
+import { isZoneName } from "../core/names.ts";
 import type { TokenKind } from "../core/token.ts";
 
 /** How a peer proves who it is. */
@@ -465,14 +465,14 @@ function duration(text: string): Parsed<number> {
 }
 
 function zoneName(text: string): Parsed<string> {
-  return isResourceName(text)
-    ? { value: text }
-    : { error: `must be lower-case letters, digits, - and ., is ${JSON.stringify(text)}` };
+  return isZoneName(text) ? { value: text } : {
+    error: `must be lower-case letters, digits and -, at most 63, is ${JSON.stringify(text)}`,
+  };
 }
 
 function zoneNames(text: string): Parsed<readonly string[]> {
   const value = text.split(",").map((name) => name.trim()).filter((name) => name !== "");
-  const wrong = value.find((name) => !isResourceName(name));
+  const wrong = value.find((name) => !isZoneName(name));
   return wrong === undefined
     ? { value }
     : { error: `must be a list of zones, has ${JSON.stringify(wrong)}` };

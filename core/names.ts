@@ -17,6 +17,11 @@ export function isResourceName(name: string): boolean {
   return name.length > 0 && name.length <= 253 && SUBDOMAIN.test(name);
 }
 
+/** A zone's name is part of tags, labels, names and paths: a DNS label. */
+export function isZoneName(name: string): boolean {
+  return /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name);
+}
+
 /**
  * The SNI by which zone ingresses route: `service{k=v,…,mesh=M}`, keys sorted, without the service tag.
  * kuma@v2.13.10:pkg/xds/envoy/tls (SNIFromTags).

@@ -1,6 +1,6 @@
 // Admits zones: a name that is new gets its Zone resource, then its actor gets the stream.
 
-import { isResourceName } from "../../core/names.ts";
+import { isZoneName } from "../../core/names.ts";
 import type { JsonObject } from "../../core/resource.ts";
 import { CLUSTER_ID_CONFIG } from "../../kds/filter.ts";
 import type { VerifiedToken } from "../../identity/tokens/verify.ts";
@@ -60,8 +60,6 @@ interface Member {
   readonly token: VerifiedToken | null;
 }
 
-/** A DNS label: it is part of tags, names and paths. */
-const ZONE_NAME_MAX = 63;
 /** Streams that wait for their Zone resource: a crowd beyond this comes back later. */
 const WAITING_MAX = 1024;
 const CLUSTER_ID_RETRY_MS = 1_000;
@@ -126,7 +124,7 @@ export const global: Actor<State, GlobalMsg, GlobalArgs> = {
 
 function streamOpened(state: State, msg: StreamOpened, at: Context): Turn<State> {
   const { zone, stream } = msg;
-  if (zone.length > ZONE_NAME_MAX || zone.includes(".") || !isResourceName(zone)) {
+  if (!isZoneName(zone)) {
     return [state, [
       log("warn", "zone refused: its name is no DNS label", { peer: msg.caller.peer }),
       close(stream, { code: "invalid_argument", message: "client-id must be a DNS label" }),

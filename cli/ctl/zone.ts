@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import { objectOf } from "../../core/json.ts";
+import { isZoneName } from "../../core/names.ts";
 import { isOnline } from "../../core/proxy_status.ts";
 import { CONTROL_PLANE_SCOPE } from "../../core/token.ts";
 import { parseGlobalUrl } from "../../kds/io/client.ts";
@@ -50,7 +51,7 @@ interface Joining {
 
 async function join(session: Session, zone: string, options: JoinOptions): Promise<void> {
   const { io } = session;
-  if (!/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(zone)) {
+  if (!isZoneName(zone)) {
     throw new CommandError(
       `A zone's name is lower-case letters, digits and -, at most 63, not "${zone}"`,
       EXIT.usage,
