@@ -23,6 +23,7 @@ interface Flags {
   readonly mutant?: string;
   readonly trace?: true;
   readonly coverage?: true;
+  readonly branches?: true;
   readonly zones: number;
   readonly proxies: number;
   readonly seconds: number;
@@ -57,6 +58,7 @@ const command = new Command("sim")
   .option("--mutant <name>", "with a deliberate bug")
   .option("--trace", "print everything that happened in a run that went wrong")
   .option("--coverage", "print what was hit how often, and what never")
+  .option("--branches", "print which branches of the actors were never taken")
   .option("--zones <n>", "zones of the mix", number, zones)
   .option("--proxies <n>", "proxies of each zone", number, proxies)
   .option("--seconds <n>", "how long things happen", number, seconds)
@@ -74,6 +76,15 @@ const what = command.args[0] ?? "1";
 const coverage = new Coverage();
 const startedAtMs = performance.now();
 let [runs, failed, virtualMs, cpuMs] = [0, 0, 0, 0];
+
+if (flags.branches) {
+  const { branchesOf } = await import("../tools/sim_branches.ts");
+  const files = await branchesOf(Deno.args.filter((argument) => argument !== "--branches"));
+  for (const { file, taken, all, lines } of files) {
+    console.log(`${file}: ${taken} of ${all}; never in lines ${lines.join(", ") || "(none)"}`);
+  }
+  Deno.exit();
+}
 
 if (what === "mutants") {
   const chosen = MUTANTS.filter(({ name }) => flags.mutant === undefined || name === flags.mutant);

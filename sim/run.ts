@@ -40,6 +40,8 @@ const LOOK_AGAIN_MS = 5_000;
 /** A proxy's departure, a certificate's switch, an insight's flush: what follows by itself. */
 const QUIET_MS = 40_000;
 const IDLE_MS = 60_000;
+/** Last, virtual IPs are released, of services whose proxies vanished when all was well already. */
+const RELEASE_MS = 40_000;
 /** In which an idle world may do this much: health checks of its zones, and what they cause. */
 const IDLE_TURNS_A_MINUTE = 60;
 const IDLE_COMMITS_A_MINUTE = 12;
@@ -120,6 +122,7 @@ function converge(world: World, quietMs = QUIET_MS): number {
 
 /** Nothing happens any more, so nothing is done. */
 function idle(world: World): void {
+  world.run(RELEASE_MS);
   const before = activityOf(world);
   // Who is refused, such as a proxy of a mesh that is not there, comes back every few seconds.
   const refused = [...world.envoys.values()].filter(({ running, end }) => running && !end).length;

@@ -403,8 +403,11 @@ function stop(world: World, envoy: Envoy, how: string): void {
   const { instance } = envoy;
   envoy.draining = true;
   const zone = world.zone(server.name);
+  const { site } = envoy.options;
+  const { incarnation } = site;
+  const isSame = () => site.incarnation === incarnation;
   const end = () => {
-    if (envoy.instance === instance) envoy.stop("close");
+    if (isSame()) envoy.stop("close");
   };
   // What `ursa dp` does at its end: it waits for the answer, but not for ever.
   world.agenda.after(2_000, end);
@@ -419,7 +422,7 @@ function stop(world: World, envoy: Envoy, how: string): void {
       reply,
     }),
     (result) => {
-      if (result.ok && how === "drain") checkDrained(world, zone, envoy);
+      if (result.ok && how === "drain" && isSame()) checkDrained(world, zone, envoy);
       end();
     },
   );
