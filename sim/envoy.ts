@@ -1,4 +1,5 @@
-// A proxy as the control plane sees it: takes what it is sent, asks for what that refers to, answers.
+// A simulated proxy, over bytes and a network that breaks: takes what it is sent as Envoy does, asks
+// for what that refers to, answers, and dials again.
 
 import { UNAVAILABLE } from "../core/grpc_status.ts";
 import type { ProxyKey } from "../core/proxy.ts";

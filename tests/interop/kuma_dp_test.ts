@@ -13,7 +13,7 @@ import { type Bench, interop } from "./interop.ts";
 import { PROJECT } from "../e2e/one_cluster.ts";
 import { freePort, Kumactl, startKumaDp } from "./kuma.ts";
 import { Relay } from "./relay.ts";
-import { startProxy, startService, startSidecar, untilReaches } from "./sidecar.ts";
+import { type Sidecar, startProxy, startService, startSidecar, untilReaches } from "./sidecar.ts";
 
 const OUT = 10_080;
 const OUT_2 = 10_081;
@@ -25,17 +25,29 @@ async function startZone(bench: Bench): Promise<Zone> {
   return zone;
 }
 
+/** The proxy that asks the others. */
+function startWeb(
+  bench: Bench,
+  zone: Zone,
+  outbounds: Readonly<Record<string, number>>,
+): Promise<Sidecar> {
+  return startSidecar(bench, zone, { name: "web-1", service: "web", host: 100, outbounds });
+}
+
+async function untilGone(zone: Zone, name: string): Promise<void> {
+  await until(
+    `deregistration of ${name}`,
+    async () =>
+      await zone.rest.find(`/meshes/default/dataplanes/${name}`) === null || "still registered",
+  );
+}
+
 interop(
   import.meta.url,
   { peer: "kuma-dp", feature: "explicit outbounds under mutual TLS, also to and from ursa dp" },
   async (bench) => {
     const zone = await startZone(bench);
-    const web = await startSidecar(bench, zone, {
-      name: "web-1",
-      service: "web",
-      host: 100,
-      outbounds: { api: OUT, ours: OUT_2 },
-    });
+    const web = await startWeb(bench, zone, { api: OUT, ours: OUT_2 });
     await startSidecar(bench, zone, { name: "api-1", service: "api", host: 101 });
     await zone.startWorkload({ service: "ours" });
     await untilReaches(web, OUT, "api");
@@ -54,12 +66,7 @@ interop(
   },
   async (bench) => {
     const zone = await startZone(bench);
-    const web = await startSidecar(bench, zone, {
-      name: "web-1",
-      service: "web",
-      host: 100,
-      outbounds: { web: OUT },
-    });
+    const web = await startWeb(bench, zone, { web: OUT });
     await untilReaches(web, OUT, "web");
     const kumactl = await Kumactl.of(bench.dir, zone.controlPlane.url("api"));
     const inspect = (type: string) =>
@@ -85,12 +92,7 @@ interop(
   },
   async (bench) => {
     const zone = await startZone(bench);
-    const web = await startSidecar(bench, zone, {
-      name: "web-1",
-      service: "web",
-      host: 100,
-      outbounds: { api: OUT },
-    });
+    const web = await startWeb(bench, zone, { api: OUT });
     const api = await startSidecar(bench, zone, {
       name: "api-1",
       service: "api",
@@ -119,11 +121,7 @@ interop(
     await until("an inbound that drains", async () => !(await isReady()) || "still ready");
     assert.ok(api.child.isRunning());
     await api.child.exited;
-    await until(
-      "its end",
-      async () =>
-        await zone.rest.find("/meshes/default/dataplanes/api-1") === null || "still registered",
-    );
+    await untilGone(zone, "api-1");
   },
 );
 
@@ -135,12 +133,7 @@ interop(
   },
   async (bench) => {
     const zone = await startZone(bench);
-    const web = await startSidecar(bench, zone, {
-      name: "web-1",
-      service: "web",
-      host: 100,
-      outbounds: { api: OUT, late: OUT_2 },
-    });
+    const web = await startWeb(bench, zone, { api: OUT, late: OUT_2 });
     await startSidecar(bench, zone, { name: "api-1", service: "api", host: 101 });
     await untilReaches(web, OUT, "api");
     for (const way of ["stop", "kill"] as const) {
@@ -167,12 +160,7 @@ interop(
   },
   async (bench) => {
     const zone = await startZone(bench);
-    const web = await startSidecar(bench, zone, {
-      name: "web-1",
-      service: "web",
-      host: 100,
-      outbounds: { api: OUT },
-    });
+    const web = await startWeb(bench, zone, { api: OUT });
     const startApi = () => startSidecar(bench, zone, { name: "api-1", service: "api", host: 101 });
     const first = await startApi();
     await untilReaches(web, OUT, "api");
@@ -182,21 +170,13 @@ interop(
     await untilReaches(web, OUT, "api");
     await second.child.stop();
     await second.workload.stop();
-    await until(
-      "deregistration",
-      async () =>
-        await zone.rest.find("/meshes/default/dataplanes/api-1") === null || "still registered",
-    );
+    await untilGone(zone, "api-1");
     assert.equal(await zone.rest.find("/meshes/default/dataplanes/api-1/_overview"), null);
     // Killed, it cannot say that it leaves.
     const third = await startApi();
     await untilReaches(web, OUT, "api");
     third.child.signal("SIGKILL");
-    await until(
-      "deregistration",
-      async () =>
-        await zone.rest.find("/meshes/default/dataplanes/api-1") === null || "still registered",
-    );
+    await untilGone(zone, "api-1");
   },
 );
 
@@ -412,12 +392,7 @@ interop(
   },
   async (bench) => {
     const zone = await startZone(bench);
-    const web = await startSidecar(bench, zone, {
-      name: "web-1",
-      service: "web",
-      host: 100,
-      outbounds: { api: OUT },
-    });
+    const web = await startWeb(bench, zone, { api: OUT });
     const address = zone.block.address(101);
     await startService(bench, zone, { name: "api-1", service: "api", address, servicePort: 9080 });
     const controlPlane = { url: zone.controlPlane.url("dp"), caFile: zone.controlPlane.caFile };
@@ -524,12 +499,7 @@ interop(
   { peer: "kuma-dp", feature: "one of two restarts under traffic, and no request is lost" },
   async (bench) => {
     const zone = await startZone(bench);
-    const web = await startSidecar(bench, zone, {
-      name: "web-1",
-      service: "web",
-      host: 100,
-      outbounds: { api: OUT },
-    });
+    const web = await startWeb(bench, zone, { api: OUT });
     const instance = { service: "api", flags: ["--dns-enabled=false", "--drain-time", "10s"] };
     const leaving = await startSidecar(bench, zone, { ...instance, name: "api-1", host: 101 });
     await startSidecar(bench, zone, { ...instance, name: "api-2", host: 102 });

@@ -1,4 +1,5 @@
-// A proxy as the control plane sees it: takes what it is sent, asks for what that refers to, answers.
+// A proxy without bytes and without time: takes what it is sent as Envoy does, asks for what that
+// refers to, answers.
 
 import type { ProxyKey } from "../../core/proxy.ts";
 import type { Json, JsonObject } from "../../core/resource.ts";
