@@ -1,6 +1,6 @@
 // Warnings: what is legal, and yet probably not what was meant.
 
-import { enabledBackend, type MeshSpec } from "../core/mesh.ts";
+import { type CaBackend, caSources, enabledBackend, type MeshSpec } from "../core/mesh.ts";
 import type { Draft, Resource, ResourceDescriptor } from "../core/resource.ts";
 import type { ZoneIngressSpec } from "../core/zone.ts";
 import type { ApiView, ControlPlane, ResourceView } from "./ports.ts";
@@ -35,7 +35,18 @@ export function meshWarnings(
         "ingresses route by the SNI of mutual TLS",
     );
   }
+  const open = (spec as MeshSpec).mtls?.backends?.filter((backend) => hasOpenKey(name, backend));
+  for (const backend of open ?? []) {
+    warnings.push(
+      `the private key of CA backend "${backend.name}" stands in mesh "${name}", which everybody ` +
+        "may read: put it into a Secret",
+    );
+  }
   return warnings;
+}
+
+function hasOpenKey(mesh: string, backend: CaBackend): boolean {
+  return caSources(mesh, backend).key.secret === undefined;
 }
 
 /** After the last permission went: said by the DELETE that causes it. */

@@ -264,6 +264,23 @@ Deno.test("PUT of a mesh warns: nothing allowed, or no way across zones", async 
   assert.match((await put({})).json.warnings[0], /endpoints in other zones are not offered/);
 });
 
+Deno.test("PUT of a mesh warns of a private key that stands in it", async () => {
+  const plane = testPlane({ mode: "standalone" });
+  const backend = (key: JsonObject) => ({
+    name: "own",
+    type: "provided",
+    conf: { cert: { inlineString: "cert" }, key },
+  });
+  const put = async (key: JsonObject) => {
+    const spec = { mtls: { skipValidation: true, backends: [backend(key)] } };
+    return (await plane.call("PUT", "/meshes/default", mesh("default", spec))).json.warnings ?? [];
+  };
+  const warned = /private key of CA backend "own" stands in mesh "default", which everybody may/;
+  assert.match((await put({ inlineString: "key" })).join(), warned);
+  assert.match((await put({ inline: "a2V5" })).join(), warned);
+  assert.doesNotMatch((await put({ secret: "own-key" })).join(), warned);
+});
+
 Deno.test("global refuses a zone's kinds, a federated zone refuses global's", async () => {
   const cases: readonly [Partial<ControlPlane>, string, CallOptions, number][] = [
     [{ mode: "global" }, "/meshes/default/dataplanes/web-1", dataplane("web-1"), 405],

@@ -78,7 +78,9 @@ function fileContexts(path: string): ContextStore {
       demandFiles({ set: "ctl", read: null, write: [dirname(path)] });
       try {
         await Deno.mkdir(dirname(path), { recursive: true, mode: 0o700 });
-        await Deno.writeTextFile(path, content, { mode: 0o600 });
+        // There may be tokens in it, and the mode counts for a new file alone.
+        await Deno.writeTextFile(`${path}.new`, content, { mode: 0o600 });
+        await Deno.rename(`${path}.new`, path);
       } catch (error) {
         throw new CommandError(fileText("write", path, error));
       }
