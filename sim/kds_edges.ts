@@ -199,6 +199,10 @@ export class KdsServerEdge {
   #received(stream: string, bytes: Uint8Array): void {
     const open = this.#open.get(stream);
     if (!open) return;
+    if (bytes.length > MESSAGE_BYTES_MAX) {
+      this.#host.count("kds oversize");
+      return this.#end(stream, { code: RESOURCE_EXHAUSTED, message: "Received message too large" });
+    }
     if (open.to === null) {
       open.waiting.push(bytes);
       return;
@@ -335,6 +339,10 @@ export class KdsClientEdge {
 
   #received(live: Live, channel: string, bytes: Uint8Array): void {
     if (live.over) return;
+    if (bytes.length > MESSAGE_BYTES_MAX) {
+      this.#host.count("kds oversize");
+      return this.#lost(live, "RESOURCE_EXHAUSTED: Received message too large");
+    }
     const { id } = live;
     let event: ClientEvent;
     try {

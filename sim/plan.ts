@@ -207,7 +207,7 @@ class Planner {
         return this.#add(atMs, "warm", proxy, { delay: dice.pick([20, 1_000]) });
       case "garbage":
         return this.#add(atMs, "garbage", dice.chance(0.5) ? zone : proxy, {
-          how: dice.pick(["malformed", "stale", "from global"]),
+          how: dice.pick(["malformed", "stale", "from global", "oversize"]),
         });
     }
   }

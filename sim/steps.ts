@@ -5,6 +5,7 @@ import { type LeaveResult, PROXIES, type ProxiesMsg } from "../actors/proxies/me
 import { isReady } from "../core/dataplane.ts";
 import type { Draft, JsonObject, ResourceKey } from "../core/resource.ts";
 import { answerQuestion } from "../dns/answer.ts";
+import { MESSAGE_BYTES_MAX } from "../kds/wire.ts";
 import { encode } from "../proto/mod.ts";
 import type { Op } from "../store/store.ts";
 import type { Dialect } from "../xds/stream.ts";
@@ -564,7 +565,8 @@ function startProcess(world: World, { of, with: { store } }: Step): void {
     if (plane === world.global) {
       world.replaced = true;
       // An old copy may hold everything that a zone has seen, and then is no stranger.
-      if (store !== "old") { for (const { name } of world.zones) world.heldBack.add(name); }
+      if (store === "old" && old) world.heldBack.clear();
+      else for (const { name } of world.zones) world.heldBack.add(name);
     }
   }
   world.start(plane);
@@ -589,6 +591,9 @@ function sayGarbage(world: World, { of, with: { how = "malformed" } }: Step): vo
   const end = world.zones.find(({ name }) => name === of)?.kdsClient?.end;
   if (!end) return;
   if (how === "stale") return end.send("global_to_zone", staleAck());
+  if (how === "oversize") {
+    return end.send("zone_to_global", new Uint8Array(MESSAGE_BYTES_MAX + 1));
+  }
   const sender = how === "from global" ? end.peer : end;
   sender.send("global_to_zone", Uint8Array.of(0xff, 0xff, 0x01));
 }
