@@ -1,7 +1,7 @@
 // The configuration in the words of kuma-cp: its tools and peers look for what they know.
 
 import type { JsonObject } from "../core/resource.ts";
-import type { ControlPlaneConfig } from "./settings.ts";
+import { accessOf, type ControlPlaneConfig } from "./settings.ts";
 
 /**
  * What has a counterpart there; nothing is said of the rest. A peer that reads a store's type takes
@@ -92,19 +92,10 @@ function zoneServers(config: ControlPlaneConfig): JsonObject {
   };
 }
 
+/** Kuma has the same words for it. */
 function access(config: ControlPlaneConfig): JsonObject {
-  const grants = {
-    adminResources: config.accessAdminResources,
-    generateDpToken: config.accessGenerateDpToken,
-    generateUserToken: config.accessGenerateUserToken,
-    generateZoneToken: config.accessGenerateZoneToken,
-    viewConfigDump: config.accessViewConfigDump,
-    viewStats: config.accessViewStats,
-    viewClusters: config.accessViewClusters,
-    controlPlaneMetadata: config.accessControlPlaneMetadata,
-  };
   return Object.fromEntries(
-    Object.entries(grants).map(([name, { users, groups }]) => [
+    Object.entries(accessOf(config)).map(([name, { users, groups }]) => [
       name,
       { users: [...users], groups: [...groups] },
     ]),

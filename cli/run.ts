@@ -6,15 +6,13 @@ import { RECEIPTS, type ReceiptsMsg } from "../actors/receipts/messages.ts";
 import { HUB, type WriteResult } from "../actors/hub/messages.ts";
 import { admitInZone, deriveInZone } from "../actors/hub/zone_rules.ts";
 import { onlyInMeshes, type StoreReader } from "../actors/hub/batch.ts";
-import type { HubArgs } from "../actors/hub/hub.ts";
 import type { PortResult } from "../actors/runtime/actor.ts";
 import { startSystem, type System } from "../actors/runtime/io/pump.ts";
 import type { Port } from "../actors/runtime/kernel.ts";
 import type { Tree } from "../actors/runtime/tree.ts";
 import { globalTree, zoneTree } from "../actors/tree.ts";
-import type { ApiPorts, Joining } from "../api/ports.ts";
+import type { ApiPorts, ControlPlane, Joining } from "../api/ports.ts";
 import { serveApi } from "../api/io/server.ts";
-import type { EnvoyAdmin } from "../core/envoy_admin.ts";
 import {
   type AdminAuthority,
   adminAuthority,
@@ -53,7 +51,7 @@ import {
   listenKds,
   named,
 } from "./listen.ts";
-import { type ControlPlaneConfig, isUnspecified } from "./settings.ts";
+import { accessOf, type ControlPlaneConfig, isUnspecified } from "./settings.ts";
 import { withSigningKeys } from "./signing_keys.ts";
 import { openTokens, readKeySources, type TokenKeySources, type Tokens } from "./tokens.ts";
 import { VERSION } from "./version.ts";
@@ -199,47 +197,53 @@ export interface TreeParts
 }
 
 export function treeOf(parts: TreeParts): Tree {
-  const { config, kinds, reader, instanceId, newClusterId } = parts;
-  const policies = POLICIES.map(({ resource }) => resource.name);
-  const descriptors = kinds.all();
-  const types = descriptors.map(({ name }) => name);
-  const common = { reader, types, receipts: RECEIPTS } as const;
-  if (config.mode === "global") {
-    const hub: HubArgs = {
-      ...common,
-      admit: onlyInMeshes(policies, (draft) => draft),
+  return parts.config.mode === "global" ? treeOfGlobal(parts) : treeOfZone(parts);
+}
+
+/** Policies that have an effect are parts of a mesh's view. */
+const POLICY_TYPES = POLICIES.map(({ resource }) => resource.name);
+
+function everyHub({ kinds, reader }: TreeParts) {
+  return { reader, types: kinds.all().map(({ name }) => name), receipts: RECEIPTS } as const;
+}
+
+function treeOfGlobal(parts: TreeParts): Tree {
+  const { config, instanceId, newClusterId } = parts;
+  const descriptors = parts.kinds.all();
+  return globalTree({
+    hub: {
+      ...everyHub(parts),
+      admit: onlyInMeshes(POLICY_TYPES, (draft) => draft),
       derive: () => null,
       meshes: null,
-    };
-    return globalTree({
-      hub,
-      identity: { mayCreateCas: true },
-      global: {
-        descriptors,
-        newClusterId,
-        instance: instanceId,
-        version: KUMA_VERSION,
-        receipts: RECEIPTS,
-        auth: config.zoneAuth,
-        exempt: config.zoneAuthExempt,
-        keys: parts.keys.zone,
-      },
-      zoneTypes: globalToZone(descriptors).map(({ name }) => name),
-    });
-  }
+    },
+    identity: { mayCreateCas: true },
+    global: {
+      descriptors,
+      newClusterId,
+      instance: instanceId,
+      version: KUMA_VERSION,
+      receipts: RECEIPTS,
+      auth: config.zoneAuth,
+      exempt: config.zoneAuthExempt,
+      keys: parts.keys.zone,
+    },
+    zoneTypes: globalToZone(descriptors).map(({ name }) => name),
+  });
+}
+
+function treeOfZone(parts: TreeParts): Tree {
+  const { config, kinds, instanceId } = parts;
   const { zone } = config;
-  const hub: HubArgs = {
-    ...common,
-    // What global sends arrives in no order of types.
-    admit: onlyInMeshes(
-      config.global === null ? ["Dataplane", ...policies] : ["Dataplane"],
-      admitInZone(zone),
-    ),
-    derive: deriveInZone({ zone, cidr: config.vipRange, graceMs: config.vipGraceMs }),
-    meshes: { zone, policies, kinds },
-  };
+  // What global sends arrives in no order of types.
+  const inMeshes = config.global === null ? ["Dataplane", ...POLICY_TYPES] : ["Dataplane"];
   return zoneTree({
-    hub,
+    hub: {
+      ...everyHub(parts),
+      admit: onlyInMeshes(inMeshes, admitInZone(zone)),
+      derive: deriveInZone({ zone, cidr: config.vipRange, graceMs: config.vipGraceMs }),
+      meshes: { zone, policies: POLICY_TYPES, kinds },
+    },
     identity: { mayCreateCas: config.global === null },
     proxies: {
       kinds,
@@ -259,7 +263,7 @@ export function treeOf(parts: TreeParts): Tree {
     ...(config.global !== null && {
       uplink: {
         zone,
-        descriptors,
+        descriptors: kinds.all(),
         version: KUMA_VERSION,
         instance: instanceId,
         config: JSON.stringify(kumaConfig(config)),
@@ -297,13 +301,9 @@ export function write(system: System, ops: readonly Op[], by: string): Promise<W
 
 function listenersOf(parts: Parts, system: System, late: LatePorts): (() => Promise<Listening>)[] {
   const { config } = parts;
-  const envoyAdmin = late.envoys.ask;
-  const port = config.apiTlsPort;
+  const ports = { ...apiPorts(parts, system), envoyAdmin: late.envoys.ask };
   // Last: when it answers, `/ready` too, everything else does.
-  const api = [
-    ...(port === null ? [] : [() => listenApiTls(parts, system, { port, envoyAdmin })]),
-    () => listenApi(parts, system, envoyAdmin),
-  ];
+  const api = apiListeners(parts).map((one) => () => listenApi(one, ports, config.bind));
   if (config.mode === "global") return [() => listenKds(parts, system, late), ...api];
   return [
     () => listenDns(parts, late.dns),
@@ -335,40 +335,38 @@ function joiningOf({ config, certificate, ready }: Parts): Joining | null {
   };
 }
 
-function listenApi(parts: Parts, system: System, envoyAdmin: EnvoyAdmin): Promise<Listening> {
-  const { config } = parts;
-  return named("--api-port", config.apiPort, () => {
-    const server = serveApi(
-      { hostname: config.bind, port: config.apiPort },
-      { ...apiPorts(parts, system), envoyAdmin },
-    );
-    const url = `http://${hostText(config.bind)}:${server.port}`;
-    return { name: "api", url, close: () => server.close() };
-  });
+interface ApiEntrance {
+  readonly flag: string;
+  /** In the ready line. */
+  readonly name: string;
+  readonly port: number;
+  readonly tls?: ServerCertificate;
 }
 
-function listenApiTls(
-  parts: Parts,
-  system: System,
-  { port, envoyAdmin }: { readonly port: number; readonly envoyAdmin: EnvoyAdmin },
+function apiListeners({ config, certificate }: Parts): readonly ApiEntrance[] {
+  const { apiPort, apiTlsPort } = config;
+  return [
+    ...(apiTlsPort === null
+      ? []
+      : [{ flag: "--api-tls-port", name: "apiTls", port: apiTlsPort, tls: certificate }]),
+    { flag: "--api-port", name: "api", port: apiPort },
+  ];
+}
+
+function listenApi(
+  { flag, name, port, tls }: ApiEntrance,
+  ports: ApiPorts,
+  hostname: string,
 ): Promise<Listening> {
-  const { config, certificate } = parts;
-  return named("--api-tls-port", port, () => {
-    const server = serveApi(
-      { hostname: config.bind, port, tls: certificate },
-      { ...apiPorts(parts, system), envoyAdmin },
-    );
-    const url = `https://${hostText(config.bind)}:${server.port}`;
-    return { name: "apiTls", url, close: () => server.close() };
+  return named(flag, port, () => {
+    const server = serveApi({ hostname, port, ...(tls && { tls }) }, ports);
+    const url = `${tls ? "https" : "http"}://${hostText(hostname)}:${server.port}`;
+    return { name, url, close: () => server.close() };
   });
 }
 
 function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
-  const { config, kinds, log, store, metrics, instanceId, tokens } = parts;
-  const clusterId = () => {
-    const spec = store.get(CLUSTER_ID)?.spec;
-    return typeof spec?.["config"] === "string" ? spec["config"] : "";
-  };
+  const { config, kinds, log, store, metrics, tokens } = parts;
   return {
     kinds,
     resources: store,
@@ -379,37 +377,12 @@ function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
       vipPort: config.vipPort,
       adminListener: parts.admin !== null && "server" in parts.admin,
     }),
-    control: {
-      mode: config.mode,
-      federated: config.global !== null,
-      zone: config.zone,
-      hostname: config.bind,
-      instanceId,
-      get clusterId() {
-        return clusterId();
-      },
-      vipPort: config.vipPort,
-      version: VERSION,
-      get joining() {
-        return joiningOf(parts);
-      },
-      newMesh: newMeshOf(config),
-      config: { ...kumaConfig(config), ursa: config as unknown as JsonObject },
-    },
+    control: controlPlaneOf(parts),
     authentication: {
       localhostIsAdmin: config.localhostIsAdmin,
       verify: (jwt, nowMs) => tokens.verifyUser(jwt, nowMs),
     },
-    access: {
-      adminResources: config.accessAdminResources,
-      generateDpToken: config.accessGenerateDpToken,
-      generateZoneToken: config.accessGenerateZoneToken,
-      generateUserToken: config.accessGenerateUserToken,
-      viewConfigDump: config.accessViewConfigDump,
-      viewStats: config.accessViewStats,
-      viewClusters: config.accessViewClusters,
-      controlPlaneMetadata: config.accessControlPlaneMetadata,
-    },
+    access: accessOf(config),
     actors: () =>
       system.kernel.actors().map(({ path, depth, turns, restarts, summary }) => ({
         path,
@@ -434,6 +407,29 @@ function apiPorts(parts: Parts, system: System): Omit<ApiPorts, "envoyAdmin"> {
     acceptGlobal: () =>
       system.ask("uplink", (reply) => ({ tag: "accept_global", reply }) as never, 10_000),
     count: (metric, labels) => metrics.count(metric, labels),
+  };
+}
+
+/** What changes while it runs is read when it is asked for. */
+function controlPlaneOf(parts: Parts): ControlPlane {
+  const { config, store, instanceId } = parts;
+  return {
+    mode: config.mode,
+    federated: config.global !== null,
+    zone: config.zone,
+    hostname: config.bind,
+    instanceId,
+    get clusterId() {
+      const spec = store.get(CLUSTER_ID)?.spec;
+      return typeof spec?.["config"] === "string" ? spec["config"] : "";
+    },
+    vipPort: config.vipPort,
+    version: VERSION,
+    get joining() {
+      return joiningOf(parts);
+    },
+    newMesh: newMeshOf(config),
+    config: { ...kumaConfig(config), ursa: config as unknown as JsonObject },
   };
 }
 

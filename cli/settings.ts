@@ -3,7 +3,7 @@
 import ipaddr from "ipaddr.js";
 import type { LogLevel } from "../actors/runtime/actor.ts";
 import { durationMs } from "../core/duration.ts";
-import type { Grant } from "../api/access.ts";
+import type { AccessRules, Grant } from "../api/access.ts";
 import { isZoneName } from "../core/names.ts";
 import type { TokenKind } from "../core/token.ts";
 
@@ -79,6 +79,20 @@ export interface ControlPlaneConfig {
   readonly accessControlPlaneMetadata: Grant;
   readonly logLevel: LogLevel;
   readonly logFormat: "logfmt" | "json";
+}
+
+/** Who may do what, by the API's words for it. */
+export function accessOf(config: ControlPlaneConfig): AccessRules {
+  return {
+    adminResources: config.accessAdminResources,
+    generateDpToken: config.accessGenerateDpToken,
+    generateZoneToken: config.accessGenerateZoneToken,
+    generateUserToken: config.accessGenerateUserToken,
+    viewConfigDump: config.accessViewConfigDump,
+    viewStats: config.accessViewStats,
+    viewClusters: config.accessViewClusters,
+    controlPlaneMetadata: config.accessControlPlaneMetadata,
+  };
 }
 
 /** Public key in a PEM file, for tokens that name it in their header. */
