@@ -100,7 +100,11 @@ export function refuseKind(kind: ResourceDescriptor, asking: Asking): ApiAnswer 
   return refuse("adminResources", `access the resource of type "${kind.name}"`, asking);
 }
 
-const FORWARDED = ["forwarded", "x-forwarded-for", "x-real-ip"];
+/** Envoy says by which protocol a request came, and by default not from where. */
+const FORWARDED = [
+  ...["forwarded", "via", "x-real-ip"],
+  ...["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"],
+];
 
 /**
  * A request from this very machine, unless a proxy passed it on or a web page of another origin

@@ -398,6 +398,9 @@ Deno.test("secrets are for the administrator: this machine, not a proxy nor a fo
     [{ peer: "10.0.0.9" }, 403],
     [{ headers: { host: "rebound.example:5681" } }, 403],
     [{ headers: { "x-forwarded-for": "10.0.0.9" } }, 403],
+    [{ headers: { "x-forwarded-proto": "https" } }, 403],
+    [{ headers: { "x-forwarded-host": "cp.example" } }, 403],
+    [{ headers: { via: "1.1 cache" } }, 403],
     [{ headers: { origin: "http://evil.example" } }, 403],
     [{ headers: { "sec-fetch-site": "cross-site" } }, 403],
   ];
