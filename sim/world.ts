@@ -271,6 +271,8 @@ export class World {
     this.heldBack.delete(zone);
     const plane = this.zone(zone);
     const again = (): void => {
+      // It was meant for the global of that time.
+      if (this.heldBack.has(zone)) return;
       const uplink = plane.kernel?.peek("uplink") as UplinkSeen | undefined;
       const { global } = uplink?.session ?? {};
       if (global?.clusterId === this.#clusterId() && !uplink?.allegiance.held) return;
