@@ -104,14 +104,37 @@ function nextUrl(url: string, offset: number): string {
 
 type Keep = (resource: Resource) => boolean;
 
+interface Filters {
+  readonly keep: readonly Keep[];
+  readonly violations: readonly Violation[];
+}
+
 function readFilters(
   query: URLSearchParams,
   kind: ResourceDescriptor,
 ): { readonly keep: Keep; readonly violations: readonly Violation[] } {
-  const tests: Keep[] = [];
-  const violations: Violation[] = [];
+  const found = [
+    nameFilter(query),
+    labelFilters(query),
+    ...(kind.name === "Dataplane" || kind.name === "ExternalService" ? [tagFilter(query)] : []),
+    ...(kind.name === "Dataplane" ? [gatewayFilter(query)] : []),
+    ...(kind.name === "ServiceInsight" ? [serviceTypeFilter(query)] : []),
+  ];
+  const tests = found.flatMap(({ keep }) => keep);
+  return {
+    keep: (resource) => tests.every((test) => test(resource)),
+    violations: found.flatMap(({ violations }) => violations),
+  };
+}
+
+function nameFilter(query: URLSearchParams): Filters {
   const part = query.get("name");
-  if (part) tests.push(({ name }) => name.includes(part));
+  return { keep: part ? [({ name }) => name.includes(part)] : [], violations: [] };
+}
+
+function labelFilters(query: URLSearchParams): Filters {
+  const keep: Keep[] = [];
+  const violations: Violation[] = [];
   for (const [key, value] of query) {
     if (!key.startsWith("filter[")) continue;
     const [, label, after] = /^filter\[labels\.([^\]]*)\](.*)$/.exec(key) ?? [];
@@ -119,29 +142,33 @@ function readFilters(
       violations.push({ path: key, message: "filters are only supported on labels" });
     } else if (after !== "") {
       violations.push({ path: key, message: "advanced filters are not supported" });
-    } else tests.push(({ labels }) => labels[label] === value);
+    } else keep.push(({ labels }) => labels[label] === value);
   }
-  if (kind.name === "Dataplane" || kind.name === "ExternalService") {
-    tests.push(hasTagsLike(readTags(query)));
-  }
+  return { keep, violations };
+}
+
+function tagFilter(query: URLSearchParams): Filters {
+  return { keep: [hasTagsLike(readTags(query))], violations: [] };
+}
+
+function gatewayFilter(query: URLSearchParams): Filters {
   const gateway = query.get("gateway")?.toLowerCase();
-  if (kind.name === "Dataplane" && gateway) {
-    const test = GATEWAY_TESTS.get(gateway);
-    if (test) tests.push(test);
-    else {
-      const message = `must be one of ${[...GATEWAY_TESTS.keys()].join(", ")}`;
-      violations.push({ path: "gateway", message });
-    }
-  }
+  if (!gateway) return { keep: [], violations: [] };
+  const test = GATEWAY_TESTS.get(gateway);
+  if (test) return { keep: [test], violations: [] };
+  const message = `must be one of ${[...GATEWAY_TESTS.keys()].join(", ")}`;
+  return { keep: [], violations: [{ path: "gateway", message }] };
+}
+
+function serviceTypeFilter(query: URLSearchParams): Filters {
   const types = readServiceTypes(query);
-  if (kind.name === "ServiceInsight" && types.length > 0) {
-    const message = `must be of ${SERVICE_TYPES.join(", ")}`;
-    if (!types.every((type) => SERVICE_TYPES.includes(type))) {
-      violations.push({ path: "type", message });
-    }
-    tests.push(({ spec }) => types.includes(String(spec["serviceType"] ?? "internal")));
-  }
-  return { keep: (resource) => tests.every((test) => test(resource)), violations };
+  if (types.length === 0) return { keep: [], violations: [] };
+  const message = `must be of ${SERVICE_TYPES.join(", ")}`;
+  const areKnown = types.every((type) => SERVICE_TYPES.includes(type));
+  return {
+    keep: [({ spec }) => types.includes(String(spec["serviceType"] ?? "internal"))],
+    violations: areKnown ? [] : [{ path: "type", message }],
+  };
 }
 
 const SERVICE_TYPES = ["internal", "external", "gateway_delegated", "gateway_builtin"];
