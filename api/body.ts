@@ -2,17 +2,12 @@
 
 import { parseDocument } from "yaml";
 import { isDeeper } from "../core/json.ts";
+import { YAML_CHARS_MAX } from "../core/limits.ts";
 import type { Json, JsonObject } from "../core/resource.ts";
 import { jsonMistakeAt } from "./json_position.ts";
 
 /** No resource is nested this deep; deeper input is an attack on whoever walks it. */
 const DEPTH_MAX = 64;
-/**
- * The YAML parser takes quadratic time for some texts, a minute and more for a body of the largest
- * size: this much is half a second at worst.
- */
-const YAML_CHARS_MAX = 64 * 1024;
-
 export type Parsed =
   | { readonly ok: true; readonly value: JsonObject }
   | { readonly ok: false; readonly error: string };

@@ -12,6 +12,11 @@ export function objectOf(value: unknown): JsonObject {
   return isObject(value) ? value : {};
 }
 
+/** The value if it is a text; what is missing or something else is an empty one. */
+export function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
 /** The value if it is a list; what is missing or something else is an empty one. */
 export function listOf(value: unknown): readonly Json[] {
   return Array.isArray(value) ? value : [];

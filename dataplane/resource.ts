@@ -2,6 +2,7 @@
 
 import type { DataplaneSpec } from "../core/dataplane.ts";
 import { isDeeper } from "../core/json.ts";
+import { YAML_CHARS_MAX } from "../core/limits.ts";
 import { isResourceName } from "../core/names.ts";
 import type { Labels } from "../core/resource.ts";
 import type { Violation } from "../core/violation.ts";
@@ -20,11 +21,6 @@ export type ParsedProxy =
   | { readonly ok: true; readonly resource: ProxyResource }
   | { readonly ok: false; readonly violations: readonly Violation[] };
 
-/**
- * The YAML parser takes quadratic time for some texts, and control planes parse what anybody sends:
- * this much is half a second at worst. dp processes send JSON.
- */
-const YAML_CHARS_MAX = 64 * 1024;
 /** No resource is nested this deep; deeper input is an attack on whoever walks it. */
 const DEPTH_MAX = 32;
 

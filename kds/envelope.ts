@@ -1,6 +1,6 @@
 // The dialect's messages as bytes: DeltaDiscoveryRequest and DeltaDiscoveryResponse.
 
-import { isObject, objectOf } from "../core/json.ts";
+import { isObject, objectOf, textOf } from "../core/json.ts";
 import { decode, encode, messageType } from "../proto/mod.ts";
 import type { KdsItem, KdsRequest, KdsResponse } from "./wire.ts";
 
@@ -89,10 +89,6 @@ export function decodeResponse(bytes: Uint8Array): KdsResponse {
     })),
     removed: [...raw.removedResources],
   };
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
 }
 
 function listOf(value: unknown): readonly string[] {

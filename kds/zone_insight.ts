@@ -5,6 +5,11 @@ import { isCompatible } from "../core/kuma.ts";
 import type { Json, JsonObject } from "../core/resource.ts";
 import type { PeerInfo, StreamKind } from "./wire.ts";
 
+/** Statistics can wait this long; coming and going is written at once. */
+export const INSIGHT_FLUSH_MS = 10_000;
+/** Of what a peer says of our resources, or we of its: pages of it are for its own log. */
+export const MESSAGE_CHARS_MAX = 2_000;
+
 /**
  * One stream on which this side sends: GlobalToZone at global, ZoneToGlobal in a zone.
  * kuma@v2.13.10:api/system/v1alpha1/zone_insight.proto (KDSSubscription)

@@ -1,6 +1,7 @@
 // From a node to a proxy: who it says it is, and the resource it registers with.
 
 import { checkLabels, computedLabels } from "../../api/labels.ts";
+import { objectOf, textOf } from "../../core/json.ts";
 import type { KindTable } from "../../core/kind_table.ts";
 import { DISPLAY_NAME_LABEL, isResourceName, ORIGIN_LABEL, ZONE_LABEL } from "../../core/names.ts";
 import type { ProxyKey, ProxyType } from "../../core/proxy.ts";
@@ -42,7 +43,7 @@ export function readRegistration(
   node: JsonObject,
   { kinds, zone }: { readonly kinds: KindTable; readonly zone: string },
 ): Registration {
-  const metadata = objectOf(node["metadata"]) ?? {};
+  const metadata = objectOf(node["metadata"]);
   const key = keyOf(textOf(node["id"]), textOf(metadata["dataplane.proxyType"]));
   if (typeof key === "string") return { ok: false, reason: key };
   const text = textOf(metadata["dataplane.resource"]);
@@ -146,14 +147,4 @@ function wrongLabels(
 
 function inWords(violations: readonly Violation[]): string {
   return violations.map(({ path, message }) => `${path}: ${message}`).join("; ");
-}
-
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
-
-function objectOf(value: unknown): JsonObject | undefined {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? value as JsonObject
-    : undefined;
 }

@@ -62,7 +62,7 @@ import {
   URSA_RECEIPTS,
   wireName,
 } from "../../kds/wire.ts";
-import { countFor } from "../../kds/zone_insight.ts";
+import { countFor, INSIGHT_FLUSH_MS, MESSAGE_CHARS_MAX } from "../../kds/zone_insight.ts";
 import { oneChangeSet, type ResourcesChanged, toHub } from "../hub/messages.ts";
 import {
   type Actor,
@@ -148,10 +148,8 @@ const HEALTH_INTERVAL_MS = 300_000;
 const HEALTH_RETRY_MS = 30_000;
 /** Progress of many proxies is told at once. */
 const REPORT_GAP_MS = 100;
-const INSIGHT_FLUSH_MS = 10_000;
 /** gRPC statuses with which global says that it does not want this zone, not that it cannot. */
 const REFUSALS = ["UNAUTHENTICATED", "PERMISSION_DENIED", "FAILED_PRECONDITION"];
-const MESSAGE_CHARS_MAX = 2_000;
 
 export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
   mailbox: {

@@ -70,7 +70,9 @@ import {
 import {
   countFor,
   endSubscription,
+  INSIGHT_FLUSH_MS,
   INSIGHT_STREAMS,
+  MESSAGE_CHARS_MAX,
   openSubscription,
   pastSubscriptions,
   renderInsight,
@@ -136,16 +138,12 @@ interface State {
   readonly deleted: boolean;
 }
 
-/** Statistics can wait this long; coming and going is written at once. */
-const INSIGHT_FLUSH_MS = 10_000;
 const AGAIN_MS = 200;
 /** More takeovers than this in a minute: two control planes use one zone name. */
 const TAKEOVERS_ALARM = 3;
 const TAKEOVERS_WINDOW_MS = 60_000;
 /** A zone that is refused comes back within this. */
 const RIVAL_MS = 60_000;
-/** Pages of what a NACK says are for the zone's own log. */
-const MESSAGE_CHARS_MAX = 2_000;
 
 export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
   // One response per type is in flight: more than this is a flood, and ends this zone's sessions.
