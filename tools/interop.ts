@@ -49,9 +49,14 @@ async function enterNamespace(): Promise<number> {
 }
 
 async function runTests(kuma: string): Promise<number> {
-  const results = await Deno.makeTempFile();
+  const isRecorded = Deno.args.includes("--record");
   const options = Deno.args.filter((argument) => argument !== "--record");
   const chosen = options.some((argument) => !argument.startsWith("-"));
+  if (isRecorded && (chosen || options.some((option) => option.startsWith("--filter")))) {
+    console.error("interop: --record writes down a whole run; leave out what chooses tests");
+    return 1;
+  }
+  const results = await Deno.makeTempFile();
   const { code } = await new Deno.Command(Deno.execPath(), {
     args: ["test", "--no-check", "-P=test", ...options, ...chosen ? [] : ["tests/interop/"]],
     env: { URSA_INTEROP_RESULTS: results },
@@ -59,7 +64,7 @@ async function runTests(kuma: string): Promise<number> {
   const rows = await readRows(results);
   const passed = rows.filter((row) => row.passed).length;
   console.log(`\ninterop: ${passed} of ${rows.length} features work with ${await versions(kuma)}`);
-  if (Deno.args.includes("--record")) await record(rows, await versions(kuma));
+  if (isRecorded) await record(rows, await versions(kuma));
   await Deno.remove(results);
   return code;
 }
