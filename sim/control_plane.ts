@@ -24,6 +24,8 @@ import type { Luck } from "./unlucky.ts";
 
 export const START_MS = Date.parse("2026-01-01T00:00:00Z");
 export const KINDS = everyKind();
+/** As long as edges wait for an answer. */
+const ASK_MS = 30_000;
 /** Keys come from secrets alone. */
 const SECRETS = { publicKeys: [], useSecrets: true };
 const KEYS = { dataplane: SECRETS, zone: SECRETS, user: SECRETS };
@@ -204,6 +206,7 @@ export class ControlPlane {
   ask<T>(to: Path, make: (reply: ReplyTo) => Message, answered: (value: T) => void): void {
     const ref = `sim-${++this.#asked}`;
     this.#answers.set(ref, answered as (value: unknown) => void);
+    this.#later(ASK_MS, () => this.#answers.delete(ref));
     if (!this.kernel?.send(to, make({ path: "", tag: "", ref }))) this.#answers.delete(ref);
   }
 
