@@ -64,8 +64,8 @@ export async function untilGone(from: Rest, keys: readonly ResourceKey[]): Promi
 function content(resource: JsonObject): JsonObject {
   const { name: _name, creationTime: _made, modificationTime: _changed, kri: _kri, ...rest } =
     resource;
-  // A zone of Kuma's leaves its own name out; global writes it.
-  const { labels: _labels, status: _status, zone: _zone, ...kept } = rest;
+  // A zone of Kuma's leaves its own name out; global writes it. Kuma 2.14 tells SNIs beside the spec.
+  const { labels: _labels, status: _status, zone: _zone, snis: _snis, ...kept } = rest;
   return kept;
 }
 

@@ -36,7 +36,7 @@ interop(import.meta.url, {
   feature: "as global of Ursa's zone: every kind of resource, both ways, under Kuma's names",
 }, async (bench) => {
   const { global, zone, kumactl } = await federate(bench);
-  assert.match(await kumactl.ok(["inspect", "zones"]), /west +Online .* 2\.13\.\d+ +memory/);
+  assert.match(await kumactl.ok(["inspect", "zones"]), /west +Online .* 2\.1\d\.\d+ +memory/);
 
   await kumactl.apply(GLOBAL_SAMPLES);
   const down = keysOf(GLOBAL_SAMPLES);
@@ -58,7 +58,7 @@ interop(import.meta.url, {
   await inZone.ok(["delete", "dataplane", "be-1"]);
   const dataplane = { type: "Dataplane", mesh: "default", name: "be-1" };
   await untilGone(global.rest, [copyOf(dataplane, "west")]);
-  assert.match(await inZone.ok(["inspect", "zones"]), /west +Online .* 2\.13\.\d+/);
+  assert.match(await inZone.ok(["inspect", "zones"]), /west +Online .* 2\.1\d\.\d+/);
 });
 
 interop(import.meta.url, {

@@ -240,7 +240,8 @@ export async function startKumaDp(options: KumaDpOptions): Promise<Child> {
       ...(options.token ? ["--dataplane-token-file", `${work}/token`] : []),
       ...(options.flags ?? ["--dns-enabled=false"]),
     ],
-    ...(options.env ? { env: options.env } : {}),
+    // From 2.14 on a fixed port, unless it is told another.
+    env: { KUMA_READINESS_PORT: String(freePort()), ...options.env },
     logFile: `${options.dir}/${options.name}.log`,
   });
 }
