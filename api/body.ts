@@ -1,9 +1,9 @@
 // Request bodies: JSON or YAML text to a value, or a sentence with the position of the mistake.
 
-import { parseDocument } from "yaml";
 import { isDeeper } from "../core/json.ts";
 import { YAML_CHARS_MAX } from "../core/limits.ts";
 import type { Json, JsonObject } from "../core/resource.ts";
+import { parseYaml } from "../core/yaml.ts";
 import { jsonMistakeAt } from "./json_position.ts";
 
 /** No resource is nested this deep; deeper input is an attack on whoever walks it. */
@@ -29,7 +29,7 @@ export function parseBody(bytes: Uint8Array, format: BodyFormat): Parsed {
     return { ok: false, error: "the body is not UTF-8" };
   }
   if (content.trim() === "") return { ok: false, error: "the body is empty" };
-  const parsed = format === "json" ? parseJson(content) : parseYaml(content);
+  const parsed = format === "json" ? parseJson(content) : readYaml(content);
   if (!parsed.ok) return parsed;
   const { value } = parsed;
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
@@ -59,25 +59,16 @@ function parseJson(content: string): AnyJson {
   }
 }
 
-function parseYaml(content: string): AnyJson {
+function readYaml(content: string): AnyJson {
   if (content.length > YAML_CHARS_MAX) {
     const error = `the body is YAML of more than ${YAML_CHARS_MAX} characters: send it as JSON`;
     return { ok: false, error };
   }
-  try {
-    const document = parseDocument(content, { prettyErrors: false, logLevel: "silent" });
-    const [mistake] = document.errors;
-    if (!mistake) return { ok: true, value: document.toJS({ maxAliasCount: 100 }) };
-    return {
-      ok: false,
-      error: `malformed YAML at ${placeOf(content, mistake.pos[0])}: ${mistake.message}`,
-    };
-  } catch (error) {
-    return {
-      ok: false,
-      error: `malformed YAML: ${error instanceof Error ? error.message : error}`,
-    };
-  }
+  const parsed = parseYaml(content);
+  if (parsed.ok) return { ok: true, value: parsed.value as Json };
+  const { message, at } = parsed;
+  const place = at === null ? "" : ` at ${placeOf(content, at)}`;
+  return { ok: false, error: `malformed YAML${place}: ${message}` };
 }
 
 function placeOf(content: string, position: number): string {

@@ -9,8 +9,5 @@ export const VIOLATIONS_MAX = 100;
 /** The shortest life of a certificate that leaves time to renew it, in milliseconds. */
 export const CERTIFICATE_LIFETIME_MIN_MS = 1_000;
 
-/**
- * Length of YAML from outside. Its parser takes quadratic time for some texts, a minute and more for
- * a megabyte: this much is half a second at worst. JSON may be longer.
- */
+/** Length of YAML from outside: its parser takes a quarter of a second for as much. */
 export const YAML_CHARS_MAX = 64 * 1024;

@@ -6,7 +6,7 @@ import { YAML_CHARS_MAX } from "../core/limits.ts";
 import { isResourceName } from "../core/names.ts";
 import type { Labels } from "../core/resource.ts";
 import type { Violation } from "../core/violation.ts";
-import { parse } from "yaml";
+import { parseYaml } from "../core/yaml.ts";
 
 /** A ZoneIngress shares the fields of `networking` that are read here. */
 export interface ProxyResource {
@@ -80,11 +80,8 @@ function parseText(
   if (text.length > YAML_CHARS_MAX) {
     return refused("resource", `is longer than ${YAML_CHARS_MAX} characters: write it as JSON`);
   }
-  try {
-    return { ok: true, value: parse(text, { maxAliasCount: 100, logLevel: "error" }) };
-  } catch (error) {
-    return refused("resource", `is not YAML: ${String((error as Error).message).split("\n")[0]}`);
-  }
+  const parsed = parseYaml(text);
+  return parsed.ok ? parsed : refused("resource", `is not YAML: ${parsed.message.split("\n")[0]}`);
 }
 
 /** The same resource with an admin port, as the JSON text that goes into the bootstrap request. */
