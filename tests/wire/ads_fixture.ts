@@ -60,13 +60,17 @@ export class TestControlPlane {
     this.#snapshot = snapshot;
   }
 
-  static async start(snapshot: Snapshot): Promise<TestControlPlane> {
+  static async start(
+    snapshot: Snapshot,
+    options: { readonly idleMsMax?: number } = {},
+  ): Promise<TestControlPlane> {
     const self = new TestControlPlane(snapshot);
     self.server = await serveDp({
       hostname: "127.0.0.1",
       port: 0,
       ...CERTIFICATE,
       identifier: "test-cp",
+      ...options,
       http: async (request) =>
         new Response(`${request.method} ${new URL(request.url).pathname} ${await request.text()}`),
       ads: {

@@ -168,3 +168,17 @@ Deno.test("a client that leaves with GOAWAY is let go", () =>
     const answer = await untilClosed(socket);
     assert.equal(new FrameGuard("client").received(answer, 0).breach, null);
   }));
+
+Deno.test("a connection on which no request comes, or not all of it, is closed", async () => {
+  const plane = await TestControlPlane.start(snapshotOf({}), { idleMsMax: 50 });
+  try {
+    const head = "POST /bootstrap HTTP/1.1\r\nHost: localhost\r\n";
+    for (const begin of ["", head, `${head}Content-Length: 100\r\n\r\nabc`]) {
+      const socket = await tls(plane.port, ["http/1.1"]);
+      if (begin !== "") socket.write(begin);
+      await untilClosed(socket);
+    }
+  } finally {
+    await plane.server.close(1000);
+  }
+});

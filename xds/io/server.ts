@@ -63,6 +63,8 @@ export interface DpServerOptions {
   readonly http: (request: Request) => Promise<Response>;
   readonly ads: AdsHost;
   readonly health: HealthHost;
+  /** Default 30 s: how long an HTTP connection may be silent. */
+  readonly idleMsMax?: number;
   /** A peer did what no client of ours does; `kind` is also the name of its counter. */
   onPeerError(
     error: { readonly kind: string; readonly peer: string; readonly message: string },
@@ -77,6 +79,8 @@ const BODY_BYTES_MAX = 1024 * 1024;
 const NAMES_MAX = 50_000;
 /** A peer that connects and says nothing. */
 const HANDSHAKE_MS_MAX = 10_000;
+/** Then a request, or what is left of one, does not come any more. */
+const IDLE_MS_MAX = 30_000;
 /** A proxy has one stream; more than a few on one connection is no proxy. */
 const STREAMS_PER_CONNECTION_MAX = 100;
 /** Kuma's values for its dp-server: kuma@v2.13.10:pkg/dp-server/server. */
@@ -95,6 +99,7 @@ export async function serveDp(options: DpServerOptions): Promise<DpServer> {
   const grpc = grpcServer(streams, probes);
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const http = httpServer(options.http);
+  const idleMs = options.idleMsMax ?? IDLE_MS_MAX;
   const sockets = new Set<Socket>();
 
   const tls = createTlsServer({
@@ -113,6 +118,8 @@ export async function serveDp(options: DpServerOptions): Promise<DpServer> {
     socket.setNoDelay(true);
     if (socket.alpnProtocol !== "h2") {
       count("http_connections");
+      socket.setTimeout(idleMs);
+      socket.on("timeout", () => socket.destroy());
       return http.emit("connection", socket);
     }
     count("grpc_connections");
