@@ -1,10 +1,10 @@
 // Runs tests/interop against real Kuma binaries, in a network namespace of its own: kuma-cp listens
-// on all addresses. `--record` writes what worked into docs/compatibility.md.
+// on all addresses. `--record` keeps what worked, and shows it in docs/compatibility.md.
 
 import { join } from "node:path";
 import type { Row } from "../tests/interop/interop.ts";
 import { ROOT } from "./module_graph.ts";
-import { peersTable } from "./peers_table.ts";
+import { peersTable, type Result, withRun } from "./peers_table.ts";
 
 const INSIDE = "URSA_INTEROP_NAMESPACE";
 const BINARIES = ["kumactl", "kuma-dp", "kuma-cp"] as const;
@@ -49,23 +49,22 @@ async function enterNamespace(): Promise<number> {
 }
 
 async function runTests(kuma: string): Promise<number> {
-  const isRecorded = Deno.args.includes("--record");
   const options = Deno.args.filter((argument) => argument !== "--record");
   const chosen = options.some((argument) => !argument.startsWith("-"));
-  if (isRecorded && (chosen || options.some((option) => option.startsWith("--filter")))) {
-    console.error("interop: --record writes down a whole run; leave out what chooses tests");
-    return 1;
-  }
-  const results = await Deno.makeTempFile();
+  const report = await Deno.makeTempFile();
   const { code } = await new Deno.Command(Deno.execPath(), {
     args: ["test", "--no-check", "-P=test", ...options, ...chosen ? [] : ["tests/interop/"]],
-    env: { URSA_INTEROP_RESULTS: results },
+    env: { URSA_INTEROP_RESULTS: report },
   }).spawn().status;
-  const rows = await readRows(results);
-  const passed = rows.filter((row) => row.passed).length;
-  console.log(`\ninterop: ${passed} of ${rows.length} features work with ${await versions(kuma)}`);
-  if (isRecorded) await record(rows, await versions(kuma));
-  await Deno.remove(results);
+  const run = { ...await versions(kuma), day: new Date().toISOString().slice(0, 10) };
+  const results = (await readRows(report)).map((row): Result => ({ ...row, ...run }));
+  await Deno.remove(report);
+  const passed = results.filter((result) => result.passed).length;
+  console.log(
+    `\ninterop: ${passed} of ${results.length} features work with Kuma ${run.kuma} and Envoy ${run.envoy}`,
+  );
+  const whole = !chosen && !options.some((option) => option.startsWith("--filter"));
+  if (Deno.args.includes("--record")) await record(results, whole);
   return code;
 }
 
@@ -74,21 +73,25 @@ async function readRows(file: string): Promise<readonly Row[]> {
   return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
 }
 
-async function versions(kuma: string): Promise<string> {
-  const { stdout } = await new Deno.Command(`${kuma}/kumactl`, {
-    args: ["version", "--no-config"],
-    stderr: "null",
-  }).output();
-  const version = /Kuma:? (\S+)/.exec(new TextDecoder().decode(stdout))?.[1] ?? "unknown";
-  const envoy = Deno.env.get("URSA_ENVOY") ?? "envoy";
-  const said = await new Deno.Command(envoy, { args: ["--version"] }).output();
-  const build = /\/(\d+\.\d+\.\d+)[^/]*\//.exec(new TextDecoder().decode(said.stdout))?.[1];
-  return `Kuma ${version}${build ? ` and Envoy ${build}` : ""}`;
+async function versions(kuma: string): Promise<{ readonly kuma: string; readonly envoy: string }> {
+  const said = await firstOutput(`${kuma}/kumactl`, ["version", "--no-config"]);
+  const envoy = await firstOutput(Deno.env.get("URSA_ENVOY") ?? "envoy", ["--version"]);
+  return {
+    kuma: /Kuma:? (\S+)/.exec(said)?.[1] ?? "unknown",
+    envoy: /\/(\d+\.\d+\.\d+)[^/]*\//.exec(envoy)?.[1] ?? "unknown",
+  };
 }
 
-async function record(rows: readonly Row[], peers: string): Promise<void> {
+async function firstOutput(command: string, args: readonly string[]): Promise<string> {
+  const { stdout } = await new Deno.Command(command, { args: [...args], stderr: "null" }).output();
+  return new TextDecoder().decode(stdout);
+}
+
+async function record(run: readonly Result[], whole: boolean): Promise<void> {
+  const kept = join(ROOT, "tests", "interop", "results.json");
+  const results = withRun(JSON.parse(await Deno.readTextFile(kept)), run, whole);
+  await Deno.writeTextFile(kept, `${JSON.stringify(results, null, 2)}\n`);
   const file = join(ROOT, "docs", "compatibility.md");
-  const day = new Date().toISOString().slice(0, 10);
-  await Deno.writeTextFile(file, peersTable(await Deno.readTextFile(file), rows, { day, peers }));
-  console.log(`interop: written to docs/compatibility.md`);
+  await Deno.writeTextFile(file, peersTable(await Deno.readTextFile(file), results));
+  console.log("interop: kept in tests/interop/results.json, shown in docs/compatibility.md");
 }

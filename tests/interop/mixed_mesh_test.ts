@@ -11,7 +11,9 @@ import { KumaCp, Kumactl } from "./kuma.ts";
 import { type Entrance, KumaZone } from "./kuma_zone.ts";
 import { Relay } from "./relay.ts";
 
-const NEW_CONNECTIONS_PER_SECOND = 50;
+/** Each way; some more than are asked for. */
+const NEW_CONNECTIONS_PER_SECOND = 60;
+const AT_LEAST_PER_SECOND = 50;
 /** How long each state is watched under traffic, after it has settled. */
 const WATCH_MS = 5_000;
 
@@ -64,7 +66,7 @@ function noneFailed(load: Load, answeredIn: string): void {
     `${failures.length} of ${outcomes.length} to ${answeredIn} failed`,
   );
   assert.deepEqual(Object.keys(load.byZone()), [answeredIn]);
-  assert.ok(perSecond >= 0.95 * NEW_CONNECTIONS_PER_SECOND, `only ${perSecond} a second`);
+  assert.ok(perSecond >= AT_LEAST_PER_SECOND, `only ${perSecond} a second`);
 }
 
 /** Two globals, of which Kuma's answers; two zones with an ingress, a service and a caller each. */
