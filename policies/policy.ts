@@ -2,8 +2,8 @@
 
 import type { InboundDraft, OutboundDraft, ProxyDraft } from "../core/proxy_draft.ts";
 import type { Resource, ResourceDescriptor } from "../core/resource.ts";
+import { type Check, checkedBy } from "../core/shape.ts";
 import { type Tags, tagsText } from "../core/tags.ts";
-import type { Violation } from "../core/violation.ts";
 import { type ConnectionSpec, matchInbound, matchOutbound } from "./match/connection.ts";
 
 /** Order of application: each phase sees what those before it did. */
@@ -35,8 +35,8 @@ interface PolicyParts<Spec> {
 }
 
 export interface Definition<Spec> extends PolicyParts<Spec> {
-  readonly resource: Omit<ResourceDescriptor, "validate">;
-  readonly validate: (spec: unknown) => readonly Violation[];
+  readonly resource: Omit<ResourceDescriptor, "validate" | "notes">;
+  readonly shape: Check;
 }
 
 /** A policy with its spec type sealed in: resources go in as the store holds them. */
@@ -49,13 +49,13 @@ export interface Policy {
   readonly destinations?: (resources: readonly Resource[], service: string) => readonly Tags[];
 }
 
-/** Resources reach a policy only after its own `validate`, so their specs have its type. */
+/** Resources reach a policy only in its own `shape`, so their specs have its type. */
 export function definePolicy<Spec extends ConnectionSpec>(definition: Definition<Spec>): Policy {
-  const { resource, validate, apply, destinations, phase, after, matches } = definition;
+  const { resource, shape, apply, destinations, phase, after, matches } = definition;
   const typed = (resources: readonly Resource[]) =>
     resources as unknown as readonly Resource<Spec>[];
   return {
-    resource: { policy: {}, ...resource, validate },
+    resource: { policy: {}, ...resource, ...checkedBy(shape) },
     phase,
     after,
     matches,

@@ -1,9 +1,8 @@
 // TrafficPermission: who may connect to whom under mutual TLS.
 
-import type { Violation } from "../../core/violation.ts";
+import { anySelectors } from "../../core/selectors.ts";
+import { object } from "../../core/shape.ts";
 import type { ConnectionSpec } from "../match/connection.ts";
-import { checkSelectors } from "../match/selectors.ts";
-import { Findings } from "../match/shape.ts";
 import { definePolicy } from "../policy.ts";
 
 export type TrafficPermissionSpec = ConnectionSpec;
@@ -20,7 +19,9 @@ export default definePolicy<TrafficPermissionSpec>({
   phase: "secure",
   after: [],
   matches: "connection",
-  validate,
+  shape: object({ sources: anySelectors, destinations: anySelectors }, {
+    required: ["sources", "destinations"],
+  }),
   apply(draft, matched) {
     for (const inbound of draft.inbounds) {
       const permission = matched.inbound(inbound);
@@ -32,13 +33,3 @@ export default definePolicy<TrafficPermissionSpec>({
     }
   },
 });
-
-function validate(spec: unknown): readonly Violation[] {
-  const findings = new Findings();
-  const fields = findings.object(spec, "");
-  if (!fields) return findings.violations;
-  for (const path of ["sources", "destinations"]) {
-    checkSelectors(findings, { value: fields[path], path, rule: "any tags" });
-  }
-  return findings.violations;
-}

@@ -2,7 +2,7 @@
 
 import { definePolicy } from "../policy.ts";
 import { destinationsOf, loadBalancerOf, routesOf } from "./apply.ts";
-import { type TrafficRouteSpec, validate } from "./spec.ts";
+import { trafficRoute, type TrafficRouteSpec } from "./spec.ts";
 
 export default definePolicy<TrafficRouteSpec>({
   resource: {
@@ -16,7 +16,7 @@ export default definePolicy<TrafficRouteSpec>({
   phase: "route",
   after: [],
   matches: "connection",
-  validate,
+  shape: trafficRoute,
   apply(draft, matched) {
     for (const outbound of draft.outbounds) {
       const route = matched.outbound(outbound);

@@ -57,8 +57,8 @@ const VIOLATIONS: readonly (readonly [string, unknown, readonly string[]])[] = [
       }],
     } as never),
     [
-      "conf.http[0].match.method",
       "conf.http[0].match.path",
+      "conf.http[0].match.method",
       'conf.http[0].match.headers["x"].exact',
     ],
   ],
@@ -85,17 +85,17 @@ const VIOLATIONS: readonly (readonly [string, unknown, readonly string[]])[] = [
       }],
     }),
     [
-      "conf.http[0].modify.path.rewritePrefix",
       "conf.http[0].modify.host",
       "conf.http[0].modify.requestHeaders.add[0].name",
       "conf.http[0].modify.requestHeaders.add[1].name",
       "conf.http[0].modify.requestHeaders.remove[0].name",
+      "conf.http[0].modify.path.rewritePrefix",
     ],
   ],
   [
     "load balancers that cannot be",
     spec({ destination: V1, loadBalancer: { leastRequest: { choiceCount: 1 }, random: {} } }),
-    ["conf.loadBalancer", "conf.loadBalancer.leastRequest.choiceCount"],
+    ["conf.loadBalancer.leastRequest.choiceCount", "conf.loadBalancer"],
   ],
   [
     "a ring that is smaller than it may be",
@@ -106,6 +106,12 @@ const VIOLATIONS: readonly (readonly [string, unknown, readonly string[]])[] = [
     ["conf.loadBalancer.ringHash.hashFunction", "conf.loadBalancer.ringHash.minRingSize"],
   ],
 ];
+
+Deno.test("a field that nobody here reads is noted, with the one that was meant", () => {
+  const value = spec({ destination: V1, htp: [] } as never);
+  assert.deepEqual(policy.resource.validate(value), []);
+  assert.match(policy.resource.notes?.(value)[0]?.message ?? "", /did you mean http/);
+});
 
 for (const [name, value, paths] of VIOLATIONS) {
   Deno.test(`validate() finds ${name}`, () => {

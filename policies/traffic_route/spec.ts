@@ -2,11 +2,33 @@
 
 import { isObject } from "../../core/json.ts";
 import type { HttpMatch, HttpModify } from "../../core/proxy_draft.ts";
+import {
+  onlyServiceSelectors,
+  selectorTags,
+  serviceSelectors,
+  someTag,
+} from "../../core/selectors.ts";
+import {
+  all,
+  bool,
+  type Check,
+  type Fields,
+  integer,
+  integerOf,
+  join,
+  keyed,
+  list,
+  map,
+  matching,
+  nonEmptyText,
+  object,
+  oneOf,
+  onlyOneSet,
+  type Report,
+  text,
+} from "../../core/shape.ts";
 import type { Tags } from "../../core/tags.ts";
-import type { Violation } from "../../core/violation.ts";
 import type { ConnectionSpec } from "../match/connection.ts";
-import { checkSelectors, checkTags } from "../match/selectors.ts";
-import { type Fields, Findings } from "../match/shape.ts";
 
 export interface TrafficRouteSpec extends ConnectionSpec {
   readonly conf: Destinations & {
@@ -43,231 +65,142 @@ export interface LoadBalancerSpec {
 const RING_SIZE_MAX = 8_388_608;
 const UINT32_MAX = 4_294_967_295;
 
-export function validate(spec: unknown): readonly Violation[] {
-  const findings = new Findings();
-  const fields = findings.object(spec, "");
-  if (!fields) return findings.violations;
-  checkSelectors(findings, { value: fields["sources"], path: "sources", rule: "has service" });
-  checkSelectors(findings, {
-    value: fields["destinations"],
-    path: "destinations",
-    rule: "only service",
-  });
-  checkConf(findings, fields["conf"]);
-  return findings.violations;
-}
+const destination = all(selectorTags, someTag);
 
-function checkConf(findings: Findings, value: unknown): void {
-  const conf = findings.object(value, "conf");
-  if (!conf) return;
-  checkDestinations(findings, conf, "conf");
-  if (conf["loadBalancer"] !== undefined) checkLoadBalancer(findings, conf["loadBalancer"]);
-  findings.list(conf["http"], "conf.http").forEach((rule, index) => {
-    checkRule(findings, rule, `conf.http[${index}]`);
-  });
-}
+const DESTINATIONS = {
+  destination,
+  split: list(
+    object({ weight: integer({ min: 0, max: UINT32_MAX }), destination }, {
+      required: ["weight", "destination"],
+    }),
+  ),
+};
 
-function checkDestinations(findings: Findings, fields: Fields, path: string): void {
-  const split = findings.list(fields["split"], `${path}.split`);
-  const single = fields["destination"] !== undefined;
-  if (single === split.length > 0) {
-    findings.add(path, 'must have exactly one of "destination" and "split"');
+function checkDestinations(fields: Fields, path: string, report: Report): void {
+  const split = Array.isArray(fields["split"]) ? fields["split"] : [];
+  if ((fields["destination"] !== undefined) === split.length > 0) {
+    report(path, 'must have exactly one of "destination" and "split"');
   }
-  if (single) {
-    checkTags(findings, {
-      value: fields["destination"],
-      path: `${path}.destination`,
-      values: "plain",
-    });
-  }
-  if (split.length === 0) return;
-  const weights = split.map((part, index) => checkPart(findings, part, `${path}.split[${index}]`));
+  const weights = split.map((part) => isObject(part) ? integerOf(part["weight"]) : undefined);
   const known = weights.filter((weight) => weight !== undefined);
   const sum = known.reduce((total, weight) => total + weight, 0);
-  if (known.length === weights.length && sum === 0) {
-    findings.add(`${path}.split`, "the sum of weights must be greater than 0");
+  if (split.length > 0 && known.length === split.length && sum === 0) {
+    report(join(path, "split"), "the sum of weights must be greater than 0");
   }
   if (sum > UINT32_MAX) {
-    findings.add(`${path}.split`, `the sum of weights must be at most ${UINT32_MAX}`);
-  }
-}
-
-function checkPart(findings: Findings, value: unknown, path: string): number | undefined {
-  const part = findings.object(value, path);
-  if (!part) return undefined;
-  const at = `${path}.destination`;
-  checkTags(findings, { value: part["destination"], path: at, values: "plain" });
-  return findings.integer(part["weight"], `${path}.weight`, { min: 0, max: UINT32_MAX });
-}
-
-function checkRule(findings: Findings, value: unknown, path: string): void {
-  const rule = findings.object(value, path);
-  if (!rule) return;
-  const prefix = checkMatch(findings, rule["match"], `${path}.match`);
-  if (rule["modify"] !== undefined) {
-    checkModify(findings, rule["modify"], { path: `${path}.modify`, prefix });
-  }
-  checkDestinations(findings, rule, path);
-}
-
-/** Whether the path is matched by prefix. */
-function checkMatch(findings: Findings, value: unknown, path: string): boolean {
-  const match = findings.object(value, path);
-  if (!match) return false;
-  const headers = match["headers"] ?? {};
-  const hasHeaders = isObject(headers) && Object.keys(headers).length > 0;
-  if (match["method"] === undefined && match["path"] === undefined && !hasHeaders) {
-    findings.add(path, 'must have at least one of "method", "path" and "headers"');
-  }
-  if (match["method"] !== undefined) checkString(findings, match["method"], `${path}.method`);
-  if (match["path"] !== undefined) checkString(findings, match["path"], `${path}.path`);
-  if (!isObject(headers)) findings.add(`${path}.headers`, "must be an object");
-  else {
-    for (const [name, matcher] of Object.entries(headers)) {
-      const at = `${path}.headers[${JSON.stringify(name)}]`;
-      if (name === "") findings.add(at, "header name must not be empty");
-      checkString(findings, matcher, at);
-    }
-  }
-  return isObject(match["path"]) && match["path"]["prefix"] !== undefined;
-}
-
-function checkString(findings: Findings, value: unknown, path: string): void {
-  const matcher = findings.object(value, path);
-  if (!matcher) return;
-  const kinds = Object.keys(matcher).filter((key) => ["prefix", "exact", "regex"].includes(key));
-  if (kinds.length !== 1) {
-    findings.add(path, 'must have exactly one of "prefix", "exact" and "regex"');
-  }
-  for (const kind of kinds) {
-    const text = findings.text(matcher[kind], `${path}.${kind}`);
-    if (kind === "regex" && text !== undefined) checkRegex(findings, text, `${path}.${kind}`);
+    report(join(path, "split"), `the sum of weights must be at most ${UINT32_MAX}`);
   }
 }
 
 /** Envoy's RE2 takes most of what ECMAScript takes; an inline flag group is the usual exception. */
-function checkRegex(findings: Findings, text: string, path: string): void {
+const expression: Check = (value, path, report) => {
+  nonEmptyText(value, path, report);
+  if (typeof value !== "string") return;
   try {
-    new RegExp(text.replace(/^\(\?[imsU]+\)/, ""));
+    new RegExp(value.replace(/^\(\?[imsU]+\)/, ""));
   } catch {
-    findings.add(path, "must be a regular expression");
+    report(path, "must be a regular expression");
   }
-}
+};
 
-function checkModify(
-  findings: Findings,
-  value: unknown,
-  { path, prefix }: { readonly path: string; readonly prefix: boolean },
-): void {
-  const modify = findings.object(value, path);
-  if (!modify) return;
-  if (modify["path"] !== undefined) {
-    checkOneOf(findings, modify["path"], { path: `${path}.path`, text: "rewritePrefix" });
-    const rewrites = isObject(modify["path"]) && modify["path"]["rewritePrefix"] !== undefined;
-    if (rewrites && !prefix) {
-      findings.add(`${path}.path.rewritePrefix`, "needs a match by path prefix");
+const matcher = object({ prefix: nonEmptyText, exact: nonEmptyText, regex: expression }, {
+  also: onlyOneSet(["prefix", "exact", "regex"]),
+});
+
+const headerMatchers: Check = (value, path, report) => {
+  map(matcher)(value, path, report);
+  if (isObject(value) && Object.hasOwn(value, "")) {
+    report(keyed(path, ""), "header name must not be empty");
+  }
+};
+
+const match = object({ method: matcher, path: matcher, headers: headerMatchers }, {
+  also({ method, path, headers }, at, report) {
+    const hasHeaders = isObject(headers) && Object.keys(headers).length > 0;
+    if (method === undefined && path === undefined && !hasHeaders) {
+      report(at, 'must have at least one of "method", "path" and "headers"');
     }
-  }
-  if (modify["host"] !== undefined) {
-    checkOneOf(findings, modify["host"], { path: `${path}.host`, text: "value" });
-  }
-  for (const side of ["requestHeaders", "responseHeaders"]) {
-    if (modify[side] !== undefined) checkHeaders(findings, modify[side], `${path}.${side}`);
-  }
-}
+  },
+});
 
-/** Either a text or a substitution, as the edits of path and host are. */
-function checkOneOf(
-  findings: Findings,
-  value: unknown,
-  { path, text }: { readonly path: string; readonly text: "rewritePrefix" | "value" },
-): void {
-  const substitution = text === "value" ? "fromPath" : "regex";
-  const fields = findings.object(value, path);
-  if (!fields) return;
-  if ((fields[text] === undefined) === (fields[substitution] === undefined)) {
-    findings.add(path, `must have exactly one of "${text}" and "${substitution}"`);
-  }
-  if (fields[text] !== undefined) findings.text(fields[text], `${path}.${text}`);
-  if (fields[substitution] === undefined) return;
-  const at = `${path}.${substitution}`;
-  const parts = findings.object(fields[substitution], at);
-  const pattern = parts && findings.text(parts["pattern"], `${at}.pattern`);
-  if (pattern) checkRegex(findings, pattern, `${at}.pattern`);
-  if (parts && typeof (parts["substitution"] ?? "") !== "string") {
-    findings.add(`${at}.substitution`, "must be a string");
-  }
-}
+const substitution = object({ pattern: expression, substitution: text }, { required: ["pattern"] });
 
-function checkHeaders(findings: Findings, value: unknown, path: string): void {
-  const edits = findings.object(value, path);
-  if (!edits) return;
-  findings.list(edits["add"], `${path}.add`).forEach((item, index) => {
-    const at = `${path}.add[${index}]`;
-    const header = findings.object(item, at);
-    if (!header) return;
-    checkHeaderName(findings, header["name"], `${at}.name`);
-    if (typeof header["value"] !== "string") findings.add(`${at}.value`, "must be a string");
-    if (typeof (header["append"] ?? false) !== "boolean") {
-      findings.add(`${at}.append`, "must be true or false");
-    }
-  });
-  findings.list(edits["remove"], `${path}.remove`).forEach((item, index) => {
-    const at = `${path}.remove[${index}]`;
-    const header = findings.object(item, at);
-    if (header) checkHeaderName(findings, header["name"], `${at}.name`);
-  });
-}
+const isHeaderName = matching(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, "a header name");
 
 /** Envoy refuses edits of Host and of pseudo headers. */
-function checkHeaderName(findings: Findings, value: unknown, path: string): void {
-  const name = findings.text(value, path);
-  if (name === undefined) return;
-  if (name.toLowerCase() === "host" || name.startsWith(":")) {
-    findings.add(path, "the Host header and headers that begin with : cannot be modified");
-  } else if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) {
-    findings.add(path, `must be a header name, is ${JSON.stringify(name)}`);
-  }
+const headerName: Check = (value, path, report) => {
+  if (typeof value === "string" && /^(host$|:)/i.test(value)) {
+    report(path, "the Host header and headers that begin with : cannot be modified");
+  } else isHeaderName(value, path, report);
+};
+
+const headerEdits = object({
+  add: list(object({ name: headerName, value: text, append: bool }, {
+    required: ["name", "value"],
+  })),
+  remove: list(object({ name: headerName }, { required: ["name"] })),
+});
+
+const modify = object({
+  path: object({ rewritePrefix: nonEmptyText, regex: substitution }, {
+    also: onlyOneSet(["rewritePrefix", "regex"]),
+  }),
+  host: object({ value: nonEmptyText, fromPath: substitution }, {
+    also: onlyOneSet(["value", "fromPath"]),
+  }),
+  requestHeaders: headerEdits,
+  responseHeaders: headerEdits,
+});
+
+const httpRule = object({ match, modify, ...DESTINATIONS }, {
+  required: ["match"],
+  also(fields, path, report) {
+    checkDestinations(fields, path, report);
+    if (has(fields["modify"], "path", "rewritePrefix") && !has(fields["match"], "path", "prefix")) {
+      report(`${path}.modify.path.rewritePrefix`, "needs a match by path prefix");
+    }
+  },
+});
+
+function has(value: unknown, field: string, inner: string): boolean {
+  return isObject(value) && isObject(value[field]) && value[field][inner] !== undefined;
 }
 
-function checkLoadBalancer(findings: Findings, value: unknown): void {
-  const path = "conf.loadBalancer";
-  const kinds = ["roundRobin", "leastRequest", "ringHash", "random", "maglev"];
-  const fields = findings.object(value, path);
-  if (!fields) return;
-  const set = kinds.filter((kind) => fields[kind] !== undefined);
-  if (set.length > 1) findings.add(path, `must have only one of ${set.join(", ")}`);
-  for (const kind of ["roundRobin", "random", "maglev"]) {
-    if (fields[kind] !== undefined) findings.object(fields[kind], `${path}.${kind}`);
-  }
-  if (fields["leastRequest"] !== undefined) {
-    checkLeastRequest(findings, fields["leastRequest"], `${path}.leastRequest`);
-  }
-  if (fields["ringHash"] !== undefined) {
-    checkRingHash(findings, fields["ringHash"], `${path}.ringHash`);
-  }
-}
+const BALANCERS = {
+  roundRobin: object({}),
+  leastRequest: object({
+    choiceCount(value, path, report) {
+      integer({ min: 0, max: UINT32_MAX })(value, path, report);
+      if (integerOf(value) === 1) report(path, "must be 2 or more");
+    },
+  }),
+  ringHash: object({
+    hashFunction: oneOf(["", "XX_HASH", "MURMUR_HASH_2"]),
+    minRingSize: integer({ min: 0, max: RING_SIZE_MAX }),
+    maxRingSize: integer({ min: 0, max: RING_SIZE_MAX }),
+  }, {
+    also({ minRingSize, maxRingSize }, path, report) {
+      const [least, most] = [integerOf(minRingSize) ?? 0, integerOf(maxRingSize) ?? 0];
+      if (most > 0 && least > most) {
+        report(`${path}.minRingSize`, `must be at most maxRingSize, which is ${most}`);
+      }
+    },
+  }),
+  random: object({}),
+  maglev: object({}),
+};
 
-function checkLeastRequest(findings: Findings, value: unknown, path: string): void {
-  const fields = findings.object(value, path);
-  if (fields?.["choiceCount"] === undefined) return;
-  const range = { min: 0, max: UINT32_MAX };
-  const count = findings.integer(fields["choiceCount"], `${path}.choiceCount`, range);
-  if (count === 1) findings.add(`${path}.choiceCount`, "must be 2 or more");
-}
+const loadBalancer = object(BALANCERS, {
+  also(fields, path, report) {
+    const set = Object.keys(BALANCERS).filter((kind) => fields[kind] !== undefined);
+    if (set.length > 1) report(path, `must have only one of ${set.join(", ")}`);
+  },
+});
 
-function checkRingHash(findings: Findings, value: unknown, path: string): void {
-  const fields = findings.object(value, path);
-  if (!fields) return;
-  const hash = fields["hashFunction"] ?? "";
-  if (!["", "XX_HASH", "MURMUR_HASH_2"].includes(hash as string)) {
-    findings.add(`${path}.hashFunction`, "must be XX_HASH or MURMUR_HASH_2");
-  }
-  const range = { min: 0, max: RING_SIZE_MAX };
-  const size = (key: "minRingSize" | "maxRingSize") =>
-    fields[key] === undefined ? 0 : findings.integer(fields[key], `${path}.${key}`, range) ?? 0;
-  const [least, most] = [size("minRingSize"), size("maxRingSize")];
-  if (most > 0 && least > most) {
-    findings.add(`${path}.minRingSize`, `must be at most maxRingSize, which is ${most}`);
-  }
-}
+export const trafficRoute = object({
+  sources: serviceSelectors,
+  destinations: onlyServiceSelectors,
+  conf: object({ ...DESTINATIONS, loadBalancer, http: list(httpRule) }, {
+    also: checkDestinations,
+  }),
+}, { required: ["sources", "destinations", "conf"] });
