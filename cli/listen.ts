@@ -4,6 +4,7 @@ import { PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
 import type { XdsCommand } from "../actors/dataplane/messages.ts";
 import { join, relative } from "node:path";
 import { InvalidError } from "../core/errors.ts";
+import { UNAVAILABLE } from "../core/grpc_status.ts";
 import type { Outgoing } from "../xds/stream.ts";
 import { serveDp } from "../xds/io/server.ts";
 import { UPLINK } from "../actors/uplink/messages.ts";
@@ -58,11 +59,18 @@ export function hostText(address: string): string {
   return address.includes(":") ? `[${address}]` : address;
 }
 
+const BUSY = { code: UNAVAILABLE, message: "the control plane is busy: try again" };
+
 export function listenDp(parts: Parts, system: System, late: LatePort): Promise<Listening> {
   const { config, certificate, instanceId, log, metrics } = parts;
-  const tell = (msg: ProxiesMsg) => system.send(PROXIES, msg);
   return named("--dp-port", config.dpPort, async () => {
     const streams = new Set<string>();
+    const tell = (msg: ProxiesMsg) => system.send(PROXIES, msg);
+    // Whom nobody hears is sent away: its Envoy comes back, where an open stream would wait for ever.
+    const open = (stream: string, msg: ProxiesMsg): void => {
+      streams.add(stream);
+      if (!tell(msg)) server.end(stream, BUSY);
+    };
     const server = await serveDp({
       hostname: config.bind,
       port: config.dpPort,
@@ -72,8 +80,7 @@ export function listenDp(parts: Parts, system: System, late: LatePort): Promise<
       http: (request) => answerHttp(request, parts, system),
       ads: {
         opened: (stream, { node, dialect, authorization: credential }, request) => {
-          streams.add(stream);
-          tell({ tag: "stream_opened", stream, node, dialect, request, credential });
+          open(stream, { tag: "stream_opened", stream, node, dialect, request, credential });
         },
         request: (stream, request) => tell({ tag: "stream_request", stream, request }),
         closed: (stream) => {
@@ -83,8 +90,7 @@ export function listenDp(parts: Parts, system: System, late: LatePort): Promise<
       },
       health: {
         opened: (stream, { node, authorization }) => {
-          streams.add(stream);
-          tell({ tag: "health_opened", stream, node, credential: authorization });
+          open(stream, { tag: "health_opened", stream, node, credential: authorization });
         },
         reported: (stream, report) => tell({ tag: "health_reported", stream, report }),
         closed: (stream) => {
