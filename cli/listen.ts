@@ -55,6 +55,19 @@ export async function named(
   }
 }
 
+/** Refuses an address that no interface of this machine has. */
+export function demandOwnAddress(bind: string): void {
+  try {
+    Deno.listen({ hostname: bind, port: 0 }).close();
+  } catch (error) {
+    throw new InvalidError(
+      `Cannot listen on --bind ${bind}: is it an address of this machine? ${
+        (error as Error).message
+      }`,
+    );
+  }
+}
+
 export function hostText(address: string): string {
   return address.includes(":") ? `[${address}]` : address;
 }

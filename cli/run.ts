@@ -35,6 +35,7 @@ import { openKvStore } from "../store/io/deno_kv.ts";
 import { openMemoryStore } from "../store/memory.ts";
 import type { Op, Store } from "../store/store.ts";
 import type { Configured } from "./config.ts";
+import { demandOwnAddress } from "./listen.ts";
 import { CLUSTER_ID, ensureDefaults, newMeshOf } from "./defaults.ts";
 import { everyKind } from "./kinds.ts";
 import { type Log, openLog } from "./log.ts";
@@ -109,6 +110,8 @@ async function prepare(config: ControlPlaneConfig, log: Log): Promise<Parts> {
   const store = config.store === "memory"
     ? openMemoryStore()
     : await openKvStore(`${config.data}/store.kv`);
+  // Before a certificate for it is made: that one takes the place of a certificate that peers trust.
+  demandOwnAddress(config.bind);
   const certificate = await ensureServerCertificate({
     dir: config.data,
     hosts: [...new Set(["localhost", "127.0.0.1", "::1", config.bind, ...advertisedHost(config)])],

@@ -322,10 +322,10 @@ function disconnected(
   return [next, [
     ...insight,
     ...(refused ? endSession(session.sender) : []).flatMap(tellKeptBack),
-    // Once per outage and refusal: what repeats is counted.
+    // Once per reason and refusal: what repeats is counted.
     ...(isRefusal
       ? state.refusal === reason ? [] : [log("error", "global refuses this zone", { reason })]
-      : state.lastError === null
+      : state.lastError !== reason
       ? [log("warn", "connection to global lost", { reason })]
       : []),
     ...(isRefusal ? [count("ursa_uplink_refused_total", { code })] : []),

@@ -160,10 +160,25 @@ async function untilBootstrapped(
     }
     // Once per reason: a proxy that waits for days must not fill the log.
     if (step.reason !== said && !io.stop.aborted) {
-      io.log("info", "Waiting for the control plane", { reason: step.reason });
+      const advice = adviceOn(step.reason);
+      io.log("warn", "Waiting for the control plane", {
+        reason: step.reason,
+        ...(advice !== null && { advice }),
+      });
     }
     said = step.reason;
     await pause(backoffMs(attempt, Math.random()), io.stop);
+  }
+  return null;
+}
+
+/** Which flag is probably wrong. */
+function adviceOn(reason: string): string | null {
+  if (/certificate|sys access to "ca"/i.test(reason)) {
+    return "--ca-cert-file names the root of the control plane's certificate: ca.crt in its data folder";
+  }
+  if (/wrong version number|packet length|ECONNREFUSED|socket hang up/i.test(reason)) {
+    return "--cp-address is where the control plane listens for proxies: `dp` in what it says when ready";
   }
   return null;
 }
