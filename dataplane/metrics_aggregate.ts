@@ -1,6 +1,7 @@
 // Which metrics of the workload a dp process serves beside Envoy's. kuma@v2.13.10:pkg/xds/bootstrap/generator.go (getMetricsConfig).
 
-import { objectOf, objectsOf } from "../core/json.ts";
+import { objectOf, objectsOf, textOf } from "../core/json.ts";
+import { integerOf } from "../core/shape.ts";
 import { compareText, type Json, type JsonObject } from "../core/resource.ts";
 
 export interface AggregateMetrics {
@@ -23,13 +24,13 @@ export function aggregateMetrics(
     ...objectsOf(objectOf(enabled["conf"])["aggregate"]),
     ...(own["type"] === "prometheus" ? objectsOf(objectOf(own["conf"])["aggregate"]) : []),
   ];
-  return [...new Map(entries.map((entry) => [String(entry["name"] ?? ""), entry])).values()]
+  return [...new Map(entries.map((entry) => [textOf(entry["name"]), entry])).values()]
     .filter(({ enabled }) => enabled !== false)
     .map((entry) => ({
-      name: String(entry["name"] ?? ""),
-      address: String(entry["address"] || address),
-      port: Number(entry["port"] ?? 0),
-      path: String(entry["path"] ?? ""),
+      name: textOf(entry["name"]),
+      address: textOf(entry["address"]) || address,
+      port: integerOf(entry["port"]) ?? 0,
+      path: textOf(entry["path"]),
     }))
     .sort((a, b) => compareText(a.name, b.name));
 }

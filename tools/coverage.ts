@@ -30,6 +30,7 @@ interface Branches {
 await Deno.remove(RAW, { recursive: true }).catch(() => {});
 await deno([
   "test",
+  "--preload=tests/fixed_seed.ts",
   "-q",
   "--no-check",
   "-P=test",

@@ -46,7 +46,15 @@ async function run(files: readonly string[], how: readonly string[]): Promise<vo
   if (files.length === 0) return;
   const child = new Deno.Command(Deno.execPath(), {
     // Types are `deno check`'s concern: one mistake in them must not hide what the tests say.
-    args: ["test", "--no-check", "-P=test", ...how, ...options, ...files],
+    args: [
+      "test",
+      "--no-check",
+      "-P=test",
+      "--preload=tests/fixed_seed.ts",
+      ...how,
+      ...options,
+      ...files,
+    ],
     env,
     stdout: "piped",
   }).spawn();

@@ -6,6 +6,7 @@ import { generateDataplane } from "./generate.ts";
 import { healthChecks } from "./health.ts";
 import { parseNode } from "./node.ts";
 import { buildMeshView } from "./topology.ts";
+import { transparencyOf } from "./transparent.ts";
 
 Deno.test("parseNode() reads numbers that are strings", () => {
   assert.deepEqual(
@@ -58,6 +59,15 @@ Deno.test("parseNode() never throws", () => {
     assert.ok(features.every((feature) => typeof feature === "string"));
     assert.equal(typeof workdir, "string");
   }));
+});
+
+Deno.test("transparencyOf() takes no object for a text or a number", () => {
+  const hostile = { toString: [] };
+  const node = parseNode({
+    transparentProxy: { redirect: { inbound: { port: hostile } }, ipFamilyMode: hostile },
+  });
+  const { redirection } = transparencyOf({ networking: { address: "10.0.0.1" } }, node);
+  assert.equal(redirection?.inboundPort, 15_006);
 });
 
 Deno.test("parseNode() makes a node that generators can use, whatever it is given", () => {

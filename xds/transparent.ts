@@ -1,7 +1,8 @@
 // Proxies that need no configuration in the workload: virtual addresses, and redirected connections.
 // kuma@v2.13.10:pkg/xds/generator/transparent_proxy_generator.go.
 
-import { objectOf } from "../core/json.ts";
+import { objectOf, textOf } from "../core/json.ts";
+import { integerOf } from "../core/shape.ts";
 import type { DataplaneSpec, TransparentProxying } from "../core/dataplane.ts";
 import type { ServiceView, ViewReader } from "../core/mesh_view.ts";
 import type { InboundDraft, OutboundDraft } from "../core/proxy_draft.ts";
@@ -75,13 +76,13 @@ function fromMetadata(config: JsonObject): Configured | null {
   return {
     inboundPort: inbound ?? INBOUND_PORT,
     outboundPort: outbound ?? OUTBOUND_PORT,
-    ipFamilyMode: String(config["ipFamilyMode"] ?? ""),
+    ipFamilyMode: textOf(config["ipFamilyMode"]),
   };
 }
 
 function portOf(side: JsonObject): number | undefined {
-  const port = Number(side["port"]);
-  return Number.isInteger(port) && port > 0 && port <= 65535 ? port : undefined;
+  const port = integerOf(side["port"]);
+  return port !== undefined && port > 0 && port <= 65535 ? port : undefined;
 }
 
 /**
