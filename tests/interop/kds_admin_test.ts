@@ -1,6 +1,5 @@
 // What global asks about Envoys that are in a zone: Ursa of Kuma's, and Kuma of Ursa's.
 
-import assert from "node:assert/strict";
 import { stringify } from "yaml";
 import { claimBlock } from "../../cli/demo/addresses.ts";
 import { until } from "../../cli/demo/until.ts";
@@ -57,18 +56,16 @@ async function inspectAll(kumactl: Kumactl, zone: string): Promise<void> {
   const door = copyOf({ type: "ZoneIngress", mesh: "", name: "door" }, zone).name;
   const ask = (kind: string, name: string, type: string) =>
     kumactl.run(["inspect", kind, name, `--type=${type}`]);
-  await until("an answer from the zone", async () => {
-    const { code, stdout, stderr } = await ask("dataplane", web, "config-dump");
-    return code === 0 && stdout.includes('"inbound:') || stderr || "no listener yet";
-  });
-  const clusters = await ask("dataplane", web, "clusters");
-  assert.match(clusters.stdout, /::default_priority::/, clusters.stderr);
-  const stats = await ask("dataplane", web, "stats");
-  assert.match(stats.stdout, /^cluster\./m, stats.stderr);
-  await until("an answer about the ingress", async () => {
-    const { code, stdout, stderr } = await ask("zoneingress", door, "config-dump");
-    return code === 0 && stdout.includes('"configs"') || stderr;
-  });
+  // Each question has a stream of its own, and they come one after the other.
+  const answers = (what: readonly [kind: string, name: string, type: string], pattern: RegExp) =>
+    until(`${what[2]} of the ${what[0]}`, async () => {
+      const { code, stdout, stderr } = await ask(...what);
+      return code === 0 && pattern.test(stdout) || stderr || "not what was asked for";
+    });
+  await answers(["dataplane", web, "config-dump"], /"inbound:/);
+  await answers(["dataplane", web, "clusters"], /::default_priority::/);
+  await answers(["dataplane", web, "stats"], /^cluster\./m);
+  await answers(["zoneingress", door, "config-dump"], /"configs"/);
 }
 
 /** What the zone reports of its proxies. */
