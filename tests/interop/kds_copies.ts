@@ -7,6 +7,8 @@ import { until } from "../../cli/demo/until.ts";
 import { everyKind } from "../../cli/kinds.ts";
 import { hashedName } from "../../core/names.ts";
 import type { JsonObject, ResourceKey } from "../../core/resource.ts";
+import { GLOBAL_SAMPLES, ZONE_SAMPLES } from "./kds_samples.ts";
+import type { Kumactl } from "./kuma.ts";
 
 const KINDS = everyKind();
 
@@ -76,4 +78,34 @@ function same(a: JsonObject, b: JsonObject): true | string {
   } catch (error) {
     return String(error);
   }
+}
+
+/**
+ * What a zone writes goes up but for its secrets, and what is edited and deleted on either side is
+ * so on the other. `down`: the samples that the zone has from global.
+ */
+export async function untilChangesFollow(
+  { global, zone, name, down }: {
+    readonly global: { readonly rest: Rest; readonly kumactl: Kumactl };
+    readonly zone: { readonly rest: Rest; readonly kumactl: Kumactl };
+    /** The zone's. */
+    readonly name: string;
+    readonly down: readonly ResourceKey[];
+  },
+): Promise<void> {
+  await zone.kumactl.apply(ZONE_SAMPLES);
+  const up = keysOf(ZONE_SAMPLES).filter(({ type }) => type !== "Secret");
+  await untilCopied({ from: zone.rest, to: global.rest, zone: name }, up);
+  const secret = { type: "Secret", mesh: "default", name: "zsec1" };
+  assert.equal(await global.rest.find(pathOf(secret)), null, "a zone's secrets stay there");
+
+  await global.kumactl.apply(
+    GLOBAL_SAMPLES.replace("connectionTimeout: 5s", "connectionTimeout: 6s"),
+  );
+  await untilCopied({ from: global.rest, to: zone.rest }, down);
+  await global.kumactl.ok(["delete", "meshtimeout", "mt1"]);
+  await untilGone(zone.rest, [copyOf({ type: "MeshTimeout", mesh: "default", name: "mt1" })]);
+  await zone.kumactl.ok(["delete", "dataplane", "be-1"]);
+  const dataplane = { type: "Dataplane", mesh: "default", name: "be-1" };
+  await untilGone(global.rest, [copyOf(dataplane, name)]);
 }

@@ -6,8 +6,15 @@ import type { Json } from "../../core/resource.ts";
 import { ZonePeer } from "../wire/kds_peers.ts";
 import { until } from "../../cli/demo/until.ts";
 import { type Bench, interop } from "./interop.ts";
-import { copyOf, keysOf, pathOf, untilCopied, untilGone } from "./kds_copies.ts";
-import { GLOBAL_SAMPLES, ZONE_SAMPLES } from "./kds_samples.ts";
+import {
+  copyOf,
+  keysOf,
+  pathOf,
+  untilChangesFollow,
+  untilCopied,
+  untilGone,
+} from "./kds_copies.ts";
+import { GLOBAL_SAMPLES } from "./kds_samples.ts";
 import { KumaCp, Kumactl } from "./kuma.ts";
 
 interface Federation {
@@ -45,19 +52,12 @@ interop(import.meta.url, {
   assert.ok(await zone.rest.find(publicKey), "what zone tokens are checked with");
 
   const inZone = await Kumactl.of(bench.dir, zone.controlPlane.url("api"));
-  await inZone.apply(ZONE_SAMPLES);
-  const up = keysOf(ZONE_SAMPLES).filter(({ type }) => type !== "Secret");
-  await untilCopied({ from: zone.rest, to: global.rest, zone: "west" }, up);
-  const secret = { type: "Secret", mesh: "default", name: "zsec1" };
-  assert.equal(await global.rest.find(pathOf(secret)), null, "a zone's secrets stay there");
-
-  await kumactl.apply(GLOBAL_SAMPLES.replace("connectionTimeout: 5s", "connectionTimeout: 6s"));
-  await untilCopied({ from: global.rest, to: zone.rest }, down);
-  await kumactl.ok(["delete", "meshtimeout", "mt1"]);
-  await untilGone(zone.rest, [copyOf({ type: "MeshTimeout", mesh: "default", name: "mt1" })]);
-  await inZone.ok(["delete", "dataplane", "be-1"]);
-  const dataplane = { type: "Dataplane", mesh: "default", name: "be-1" };
-  await untilGone(global.rest, [copyOf(dataplane, "west")]);
+  await untilChangesFollow({
+    global: { rest: global.rest, kumactl },
+    zone: { rest: zone.rest, kumactl: inZone },
+    name: "west",
+    down,
+  });
   assert.match(await inZone.ok(["inspect", "zones"]), /west +Online .* 2\.1\d\.\d+/);
 });
 

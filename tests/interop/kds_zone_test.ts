@@ -6,8 +6,8 @@ import { until } from "../../cli/demo/until.ts";
 import type { Json, JsonObject } from "../../core/resource.ts";
 import { ZonePeer } from "../wire/kds_peers.ts";
 import { type Bench, interop } from "./interop.ts";
-import { copyOf, keysOf, pathOf, untilCopied, untilGone } from "./kds_copies.ts";
-import { GLOBAL_SAMPLES, ZONE_SAMPLES } from "./kds_samples.ts";
+import { copyOf, keysOf, pathOf, untilChangesFollow, untilCopied } from "./kds_copies.ts";
+import { GLOBAL_SAMPLES } from "./kds_samples.ts";
 import { KumaCp, Kumactl } from "./kuma.ts";
 
 interface Federation {
@@ -58,22 +58,15 @@ interop(import.meta.url, {
   );
 
   const inZone = await zone.kumactl();
-  await inZone.apply(ZONE_SAMPLES);
-  const up = keysOf(ZONE_SAMPLES).filter(({ type }) => type !== "Secret");
-  await untilCopied({ from: zone.rest, to: global.rest, zone: "east" }, up);
+  await untilChangesFollow({
+    global: { rest: global.rest, kumactl },
+    zone: { rest: zone.rest, kumactl: inZone },
+    name: "east",
+    down,
+  });
   const own = ["local-mesh-external-service", "local-universal-mesh-service"];
   const generators = own.map((name) => ({ type: "HostnameGenerator", mesh: "", name }));
   await untilCopied({ from: zone.rest, to: global.rest, zone: "east" }, generators);
-  const secret = { type: "Secret", mesh: "default", name: "zsec1" };
-  assert.equal(await global.rest.find(pathOf(secret)), null, "a zone's secrets stay there");
-
-  await kumactl.apply(GLOBAL_SAMPLES.replace("connectionTimeout: 5s", "connectionTimeout: 6s"));
-  await untilCopied({ from: global.rest, to: zone.rest }, down);
-  await kumactl.ok(["delete", "meshtimeout", "mt1"]);
-  await untilGone(zone.rest, [copyOf({ type: "MeshTimeout", mesh: "default", name: "mt1" })]);
-  await inZone.ok(["delete", "dataplane", "be-1"]);
-  const dataplane = { type: "Dataplane", mesh: "default", name: "be-1" };
-  await untilGone(global.rest, [copyOf(dataplane, "east")]);
 
   const { zoneInsight } = await global.rest.get<{ zoneInsight: JsonObject }>(
     "/zones/east/_overview",
