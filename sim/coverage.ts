@@ -4,8 +4,17 @@ import { SITES } from "./unlucky.ts";
 import { VERBS } from "./steps.ts";
 import type { World } from "./world.ts";
 
+/** By group, then by what was hit. */
+export type Hits = ReadonlyMap<string, ReadonlyMap<string, number>>;
+
 export class Coverage {
   readonly groups = new Map<string, Map<string, number>>();
+
+  merge(hits: Hits): void {
+    for (const [group, counts] of hits) {
+      for (const [name, count] of counts) this.#count(group, name, count);
+    }
+  }
 
   add(world: World): void {
     for (const [what, count] of world.counts) {

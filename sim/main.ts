@@ -4,37 +4,39 @@ import { join } from "node:path";
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
 import { ROOT } from "../tools/module_graph.ts";
+import { type Batch, optionsFor, type Result } from "./batch.ts";
 import { Coverage, neverHit } from "./coverage.ts";
 import { find, FIND_SEEDS_MAX, findText } from "./find.ts";
-import type { Line } from "./journal.ts";
+import { runBatch } from "./io/threads.ts";
 import { MUTANTS } from "./mutants.ts";
-import { DEFAULT_MIX, type Mix, planOf } from "./plan.ts";
-import { type Outcome, run, type RunOptions } from "./run.ts";
-import { optionsOf, parseScenario, stepText } from "./scenario.ts";
+import { type Mix, mixOf } from "./plan.ts";
+import { reportText } from "./report.ts";
+import { run, type RunOptions } from "./run.ts";
+import { optionsOf, parseScenario } from "./scenario.ts";
 import { mixText } from "./seeds.ts";
-import { shrink } from "./shrink.ts";
 import { VERBS } from "./steps.ts";
 
 interface Flags {
   readonly seed: number;
   readonly seeds: number;
   readonly minutes?: number;
+  readonly jobs: number;
   readonly shrink?: true;
   readonly mutant?: string;
   readonly trace?: true;
   readonly coverage?: true;
   readonly branches?: true;
-  readonly zones: number;
-  readonly proxies: number;
-  readonly seconds: number;
-  readonly work: number;
-  readonly faults: number;
+  readonly zones?: number;
+  readonly proxies?: number;
+  readonly seconds?: number;
+  readonly work?: number;
+  readonly faults?: number;
   readonly alone?: true;
 }
 
-/** Lines before the violation that are shown. */
-const LINES = 60;
-const SHRINK_RUNS_MAX = 300;
+/** With more seeds than this, only those are told of that went wrong, and how far it is. */
+const TOLD_EACH_MAX = 100;
+const PROGRESS_MS = 30_000;
 const SCENARIOS = join(ROOT, "sim", "scenarios");
 
 const number = (text: string): number => {
@@ -43,7 +45,6 @@ const number = (text: string): number => {
   return value;
 };
 
-const { zones, proxies, seconds, work, faults } = DEFAULT_MIX;
 const command = new Command("sim")
   .description("Global, zones, proxies, network and disks in one process under a virtual clock.")
   .argument(
@@ -54,16 +55,17 @@ const command = new Command("sim")
   .option("--seed <n>", "of a scenario", number, 1)
   .option("--seeds <n>", "how many, from that seed on", number, 1)
   .option("--minutes <m>", "seeds until so many minutes have passed", number)
+  .option("--jobs <n>", "that run side by side, each on a core", number, 1)
   .option("--shrink", "leave out steps of a run that went wrong while it still does")
   .option("--mutant <name>", "with a deliberate bug")
   .option("--trace", "print everything that happened in a run that went wrong")
   .option("--coverage", "print what was hit how often, and what never")
   .option("--branches", "print which branches of the actors were never taken")
-  .option("--zones <n>", "zones of the mix", number, zones)
-  .option("--proxies <n>", "proxies of each zone", number, proxies)
-  .option("--seconds <n>", "how long things happen", number, seconds)
-  .option("--work <n>", "what users and proxies do, in a second", number, work)
-  .option("--faults <n>", "what breaks, at most, in a run", number, faults)
+  .option("--zones <n>", "zones; like the next four, drawn from the seed if not given", number)
+  .option("--proxies <n>", "proxies of each zone", number)
+  .option("--seconds <n>", "how long things happen", number)
+  .option("--work <n>", "what users and proxies do, in a second", number)
+  .option("--faults <n>", "what breaks, at most, in a run", number)
   .option("--alone", "zones without a global")
   .addHelpText("after", () => {
     const verbs = Object.entries(VERBS).map(([verb, { says }]) => `  ${verb.padEnd(10)} ${says}`);
@@ -73,9 +75,8 @@ const command = new Command("sim")
 
 const flags = command.opts<Flags>();
 const what = command.args[0] ?? "1";
-const coverage = new Coverage();
 const startedAtMs = performance.now();
-let [runs, failed, virtualMs, cpuMs] = [0, 0, 0, 0];
+const total = { runs: 0, failed: 0, virtualMs: 0, turns: 0 };
 
 if (flags.branches) {
   const { branchesOf } = await import("../tools/sim_branches.ts");
@@ -86,97 +87,126 @@ if (flags.branches) {
   Deno.exit();
 }
 
+if (flags.mutant !== undefined && !MUTANTS.some(({ name }) => name === flags.mutant)) {
+  console.error(`No mutant "${flags.mutant}"; there are ${MUTANTS.map(({ name }) => name)}`);
+  Deno.exit(2);
+}
+
 if (what === "mutants") {
   const chosen = MUTANTS.filter(({ name }) => flags.mutant === undefined || name === flags.mutant);
   for (const mutant of chosen) console.log(findText(mutant, find(mutant, FIND_SEEDS_MAX)));
   Deno.exit();
 }
 
-for (const [title, options] of await wanted()) {
-  const before = process.cpuUsage();
-  const outcome = run(options);
-  const spent = process.cpuUsage(before);
-  const ms = (spent.user + spent.system) / 1_000;
-  runs++;
-  virtualMs += outcome.virtualMs;
-  cpuMs += ms;
-  coverage.add(outcome.world);
-  console.log(lineOf(title, outcome, ms));
-  for (const { what, ms, withinMs } of outcome.world.figures) {
-    console.log(`  ${what}: after ${ms} ms, of ${withinMs} ms`);
-  }
-  if (outcome.violation) {
-    failed++;
-    report(options, outcome);
-  }
-}
-const seconds_ = (virtualMs / 1_000).toFixed(0);
+const coverage = /^\d+$/.test(what) ? await seeds(Number(what)) : await scenarios(what);
+const cpu = process.cpuUsage();
+const cpuMs = (cpu.user + cpu.system) / 1_000;
 console.log(
-  `${runs} runs, ${failed} went wrong; ${seconds_} virtual seconds in ${
+  `${total.runs} runs, ${total.failed} went wrong; ${total.turns} turns in ${
+    (total.virtualMs / 1_000).toFixed(0)
+  } virtual seconds, ${((performance.now() - startedAtMs) / 1_000).toFixed(1)} s, of one core ${
     (cpuMs / 1_000).toFixed(1)
-  } s of one core: ${(virtualMs / cpuMs).toFixed(0)} to 1`,
+  } s: ${(total.virtualMs / cpuMs).toFixed(0)} to 1`,
 );
 if (flags.coverage) {
   console.log(`\n${coverage.text(neverHit(coverage, await sourcesOfActors()))}`);
 }
-if (failed > 0) Deno.exit(1);
+if (total.failed > 0) Deno.exit(1);
 
-async function wanted(): Promise<Iterable<readonly [string, RunOptions]>> {
-  if (/^\d+$/.test(what)) return seeds(Number(what));
-  return what === "scenarios" ? await scenarios() : [await scenario(what)];
-}
-
-async function scenarios(): Promise<(readonly [string, RunOptions])[]> {
-  const found: (readonly [string, RunOptions])[] = [];
-  for (
-    const { name } of [...Deno.readDirSync(SCENARIOS)].sort((a, b) => a.name < b.name ? -1 : 1)
-  ) {
-    found.push(await scenario(name.replace(".yaml", "")));
-  }
-  return found;
-}
-
-function* seeds(first: number): Generator<readonly [string, RunOptions]> {
-  const mix: Mix = {
-    zones: flags.alone ? 1 : flags.zones,
-    proxies: flags.proxies,
-    seconds: flags.seconds,
-    work: flags.work,
-    faults: flags.faults,
-    global: !flags.alone,
+async function seeds(first: number): Promise<Coverage> {
+  const { zones, proxies, seconds, work, faults, alone, mutant } = flags;
+  const given: Partial<Mix> = {
+    ...(zones !== undefined && { zones }),
+    ...(proxies !== undefined && { proxies }),
+    ...(seconds !== undefined && { seconds }),
+    ...(work !== undefined && { work }),
+    ...(faults !== undefined && { faults }),
+    ...(alone && { zones: 1, global: false }),
   };
-  const mutant = flags.mutant === undefined
-    ? undefined
-    : MUTANTS.find(({ name }) => name === flags.mutant);
-  if (flags.mutant !== undefined && !mutant) {
-    console.error(`No mutant "${flags.mutant}"; there are ${MUTANTS.map(({ name }) => name)}`);
-    Deno.exit(2);
-  }
-  const bent = mutant ? { around: mutant.around } : {};
+  const batch: Batch = { given, ...(mutant !== undefined && { mutant }) };
+  let toldAtMs = startedAtMs;
+  return await runBatch(numbers(first), batch, flags.jobs, (result) => {
+    tally(result);
+    const title = `seed ${result.seed}${mixText({ ...mixOf(result.seed), ...given })}`;
+    if (result.violation || (flags.minutes === undefined && flags.seeds <= TOLD_EACH_MAX)) {
+      console.log(lineOf(title, result));
+    } else if (performance.now() - toldAtMs > PROGRESS_MS) {
+      toldAtMs = performance.now();
+      console.log(progress(result.seed));
+    }
+    if (result.violation) {
+      tell(optionsFor(result.seed, batch), result.violation);
+    }
+  });
+}
+
+function* numbers(first: number): Generator<number, void> {
   const untilMs = flags.minutes === undefined ? null : startedAtMs + flags.minutes * 60_000;
   for (let seed = first;; seed++) {
     if (untilMs === null ? seed >= first + flags.seeds : performance.now() > untilMs) return;
-    yield [`seed ${seed}${mixText(mix)}`, {
-      ...mix,
-      seed,
-      steps: planOf(seed, mix),
-      bad: 0.25,
-      ...bent,
-    }];
+    yield seed;
   }
 }
 
-async function scenario(nameOrFile: string): Promise<readonly [string, RunOptions]> {
+async function scenarios(wanted: string): Promise<Coverage> {
+  const names = wanted === "scenarios" ? scenarioNames() : [wanted];
+  const coverage = new Coverage();
+  for (const name of names) {
+    const options = await scenario(name);
+    const outcome = run(options);
+    tally(outcome);
+    coverage.add(outcome.world);
+    console.log(lineOf(name, outcome));
+    for (const { what, ms, withinMs } of outcome.world.figures) {
+      console.log(`  ${what}: after ${ms} ms, of ${withinMs} ms`);
+    }
+    if (outcome.violation) {
+      tell(options, outcome.violation);
+    }
+  }
+  return coverage;
+}
+
+function tally({ violation, virtualMs, turns }: Pick<Result, "virtualMs" | "turns"> & {
+  readonly violation: unknown;
+}): void {
+  total.runs++;
+  if (violation) total.failed++;
+  total.virtualMs += virtualMs;
+  total.turns += turns;
+}
+
+function progress(seed: number): string {
+  const seconds = (performance.now() - startedAtMs) / 1_000;
+  const rate = total.runs / seconds;
+  const left = flags.minutes === undefined
+    ? (flags.seeds - total.runs) / rate
+    : flags.minutes * 60 - seconds;
+  return `seed ${seed}: ${total.runs} runs, ${total.failed} went wrong; ${
+    rate.toFixed(1)
+  } in a second, ${Math.ceil(left / 60)} min left`;
+}
+
+function scenarioNames(): readonly string[] {
+  return [...Deno.readDirSync(SCENARIOS)].map(({ name }) => name.replace(".yaml", "")).sort();
+}
+
+async function scenario(nameOrFile: string): Promise<RunOptions> {
   const file = nameOrFile.includes("/") ? nameOrFile : join(SCENARIOS, `${nameOrFile}.yaml`);
   let text: string;
   try {
     text = await Deno.readTextFile(file);
   } catch {
-    const names = [...Deno.readDirSync(SCENARIOS)].map(({ name }) => name.replace(".yaml", ""));
-    console.error(`No scenario "${nameOrFile}"; there are ${names.sort().join(", ")}`);
+    console.error(`No scenario "${nameOrFile}"; there are ${scenarioNames().join(", ")}`);
     Deno.exit(2);
   }
-  return [nameOrFile, optionsOf(parseScenario(nameOrFile, text), flags.seed)];
+  return optionsOf(parseScenario(nameOrFile, text), flags.seed);
+}
+
+function tell(options: RunOptions, violation: NonNullable<Result["violation"]>): void {
+  const { shrink = false, trace = false } = flags;
+  if (shrink) console.error("… leaves out steps while it still goes wrong");
+  console.log(reportText(options, violation, { shrink, trace }));
 }
 
 /** By the name that the tree has for them. */
@@ -195,43 +225,12 @@ async function sourcesOfActors(): Promise<ReadonlyMap<string, string>> {
   return sources;
 }
 
-function lineOf(title: string, outcome: Outcome, ms: number): string {
-  const { hash, lastDraw, convergedMs, turns } = outcome;
+function lineOf(
+  title: string,
+  { hash, lastDraw, convergedMs, turns, virtualMs }: Omit<Result, "seed" | "violation">,
+): string {
   const converged = convergedMs === null ? "" : `, at rest ${convergedMs / 1_000} s after healing`;
   return `${title} hash=${hash} last draw=${lastDraw.toFixed(9)}: ${
-    (outcome.virtualMs / 1_000).toFixed(0)
-  } s in ${ms.toFixed(0)} ms, ${turns} turns${converged}`;
-}
-
-function report(options: RunOptions, outcome: Outcome): void {
-  const { check, message, atMs } = outcome.violation!;
-  console.log(`\n${check}, at ${atMs.toFixed(0)} ms:\n${message}\n`);
-  let shortest = options;
-  if (flags.shrink) {
-    const shrunk = shrink(options, outcome, {
-      runsMax: SHRINK_RUNS_MAX,
-      tried: (steps) => console.error(`… ${steps} steps`),
-    });
-    shortest = shrunk.options;
-    console.log(`Shrunk from ${options.steps.length} steps in ${shrunk.runs} runs:\n`);
-  } else console.log("What happened before (--shrink finds out what of it matters):\n");
-  const { world } = run({ ...shortest, readable: true });
-  if (flags.shrink) console.log(scenarioText(shortest));
-  const { lines } = world.journal;
-  for (const line of flags.trace ? lines : lines.slice(-LINES)) console.log(textOf(line));
-}
-
-function scenarioText({ zones, global, seconds, seed, bad, steps }: RunOptions): string {
-  const luck = bad > 0 ? "  # with bad luck" : "";
-  return [
-    `# seed ${seed}${luck}`,
-    `world: {zones: ${zones}, global: ${global}, seconds: ${seconds}}`,
-    "steps:",
-    ...steps.map((step) => `  ${stepText(step)}`),
-    "",
-  ].join("\n");
-}
-
-function textOf({ atMs, where, what, bold }: Line): string {
-  return `${bold ? "*" : " "} ${atMs.toFixed(3).padStart(11)} ${where.padEnd(24)} ${what}`;
+    (virtualMs / 1_000).toFixed(0)
+  } s, ${turns} turns${converged}`;
 }

@@ -17,6 +17,7 @@ export interface Mix {
   readonly faults: number;
 }
 
+/** The largest that is drawn; what a line of seeds.txt and a test mean when they say nothing else. */
 export const DEFAULT_MIX: Mix = {
   zones: 3,
   proxies: 10,
@@ -25,6 +26,23 @@ export const DEFAULT_MIX: Mix = {
   work: 2,
   faults: 8,
 };
+
+/**
+ * Worlds of many sizes find more than large ones alone: little happens twice at once in a large one, and
+ * in a small one what happens concerns everybody.
+ */
+export function mixOf(seed: number): Mix {
+  const dice = new Dice(seed, "mix");
+  const alone = dice.chance(0.1);
+  return {
+    zones: alone ? 1 : dice.pick([1, 2, 2, 3]),
+    proxies: Math.round(dice.between(2, DEFAULT_MIX.proxies)),
+    seconds: Math.round(dice.between(5, DEFAULT_MIX.seconds)),
+    global: !alone,
+    work: dice.pick([1, 2, 4]),
+    faults: DEFAULT_MIX.faults,
+  };
+}
 
 const SERVICES = ["web", "backend", "billing", "only"];
 const START_MS = 1_500;

@@ -1,8 +1,9 @@
 // The shortest plan that still goes wrong in the same way: steps are left out, many at once, then one
 // by one.
 
-import { type Outcome, run, type RunOptions } from "./run.ts";
+import { run, type RunOptions } from "./run.ts";
 import type { Step } from "./steps.ts";
+import type { Violation } from "./world.ts";
 
 export interface Shrunk {
   readonly options: RunOptions;
@@ -11,10 +12,9 @@ export interface Shrunk {
 
 export function shrink(
   options: RunOptions,
-  outcome: Outcome,
-  { runsMax, tried }: { readonly runsMax: number; readonly tried?: (steps: number) => void },
+  wanted: Pick<Violation, "check" | "atMs">,
+  { runsMax }: { readonly runsMax: number },
 ): Shrunk {
-  const wanted = outcome.violation!;
   let best = options;
   let runs = 0;
   const fails = (candidate: RunOptions): boolean => {
@@ -22,7 +22,6 @@ export function shrink(
     const { violation } = run(candidate);
     if (violation?.check !== wanted.check) return false;
     best = candidate;
-    tried?.(candidate.steps.length);
     return true;
   };
   // Without bad luck, and no longer than it takes, if that still does it.

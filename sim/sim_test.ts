@@ -63,7 +63,7 @@ Deno.test("a bug is found, and what it takes shrinks to a few steps", () => {
     bad: 0,
     around: mutant.around,
   };
-  const shrunk = shrink(options, run(options), { runsMax: 60 });
+  const shrunk = shrink(options, run(options).violation!, { runsMax: 60 });
   assert(shrunk.options.steps.length <= 5, `${shrunk.options.steps.length} steps are left`);
 });
 
