@@ -20,6 +20,7 @@ import {
   keepAuthority,
   zoneEnvoyAdmin,
 } from "./admin_authority.ts";
+import { InvalidError } from "../core/errors.ts";
 import type { KindTable } from "../core/kind_table.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { JsonObject } from "../core/resource.ts";
@@ -290,7 +291,7 @@ function failure(error: unknown): PortResult {
   return {
     ok: false,
     error: error instanceof Error ? error.message : String(error),
-    retryable: true,
+    retryable: !(error instanceof InvalidError),
   };
 }
 

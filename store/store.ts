@@ -31,6 +31,7 @@ export type CommitResult =
  * gets one revision, and resolves after it is durable; concurrent commits may share one write.
  * It rejects with UnavailableError when the disk fails; then nothing of it was applied, unless the
  * disk does not even say what it holds: that is found out before the next commit, an empty one too.
+ * With InvalidError it rejects what it can never hold, however often it is tried.
  * `nowMs` stamps creation and modification times.
  */
 export interface Store {

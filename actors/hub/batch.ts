@@ -129,13 +129,22 @@ export function decide(
       if (overlay.get(key)) accept(op);
       continue;
     }
-    const admitted = admit(op.resource, seen);
+    const admitted = admitSafely(admit, op.resource, seen);
     if (isViolations(admitted)) return { ok: false, reason: "invalid", violations: admitted };
     const stored = overlay.get(key);
     if (!stored || !sameState(stored, admitted)) accept({ op: "put", resource: admitted });
   }
   for (const op of accepted) overlay.apply(op);
   return { ok: true, keys: accepted.map((op) => op.op === "put" ? op.resource : op.key) };
+}
+
+/** One that makes no sense is refused by itself: the others of its batch are not the worse for it. */
+function admitSafely(admit: Admit, draft: Draft, overlay: Overlay): Admission {
+  try {
+    return admit(draft, overlay);
+  } catch (error) {
+    return [{ path: "", message: `makes no sense: ${error}` }];
+  }
 }
 
 function isViolations(admission: Admission): admission is readonly Violation[] {

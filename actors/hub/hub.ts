@@ -88,10 +88,13 @@ interface State {
   readonly published: number;
   /** Whether commits of an earlier incarnation are over. */
   readonly begun: boolean;
+  /** How many writes may share a commit: few after the store refused what was in one. */
+  readonly sharing: number;
 }
 
 /** After a disk that failed: by then it may say what it holds. */
 const SETTLE_MS = 1_000;
+const DERIVE_AGAIN_MS = 60_000;
 
 export const hub: Actor<State, HubMsg, HubArgs> = {
   // Writers wait for their answer; this many at once can only be a loop.
@@ -105,6 +108,7 @@ export const hub: Actor<State, HubMsg, HubArgs> = {
       underWay: [],
       published: args.reader.revision,
       begun: false,
+      sharing: Infinity,
     };
     const meshes = args.reader.list("Mesh").flatMap(({ name }) => startMesh(args, name));
     // After a crash a commit may be under way still.
@@ -158,7 +162,10 @@ function beginBatch(state: State, at: Context, due: boolean): Turn<State> {
   const overlay = new Overlay(reader);
   const decided: Decided[] = [];
   const effects: Effect[] = [];
-  while (state.waiting.length > 0 && fits(overlay, state.waiting[0]!.ops)) {
+  while (
+    state.waiting.length > 0 && decided.length < state.sharing &&
+    fits(overlay, state.waiting[0]!.ops)
+  ) {
     const waiting = state.waiting.shift()!;
     const decision = decide(overlay, waiting.ops, admit);
     if (!decision.ok) effects.push(...answer(waiting, decision));
@@ -167,7 +174,7 @@ function beginBatch(state: State, at: Context, due: boolean): Turn<State> {
       decided.push({ waiting, keys: decision.keys });
     } else effects.push(...answer(waiting, unchanged(reader)));
   }
-  const derived = derive(overlay, { nowMs: at.nowMs, due });
+  const derived = deriveSafely(derive, overlay, { nowMs: at.nowMs, due });
   for (const op of derived?.ops ?? []) overlay.apply(op);
   if (derived) {
     effects.push(
@@ -181,6 +188,20 @@ function beginBatch(state: State, at: Context, due: boolean): Turn<State> {
   }
   effects.push(command("store", { do: "commit", ops: overlay.ops }, { then: "commit_done" }));
   return [{ ...state, underWay: decided }, effects];
+}
+
+/** What cannot be derived keeps nobody from writing. */
+function deriveSafely(
+  derive: Derive,
+  overlay: Overlay,
+  at: { readonly nowMs: number; readonly due: boolean },
+): Derived | null {
+  try {
+    return derive(overlay, at);
+  } catch (error) {
+    const problems = [`what follows from a write cannot be derived: ${error}`];
+    return { ops: [], nextAtMs: at.nowMs + DERIVE_AGAIN_MS, problems };
+  }
 }
 
 function nextDerive({ nextAtMs }: Derived, at: Context): Effect {
@@ -200,10 +221,15 @@ function answer({ reply: to }: Waiting, result: WriteResult): readonly Effect[] 
 function commitDone(state: State, result: PortResult<CommitResult>, at: Context): Turn<State> {
   const decided = state.underWay ?? [];
   const { reader } = state.args;
-  const idle = { ...state, underWay: null, begun: true, published: reader.revision };
+  const isRefused = !result.ok && !result.retryable;
+  if (isRefused && decided.length > 1) return beginBatch(shared(state, decided), at, false);
+  const sharing = state.sharing * 2;
+  const idle = { ...state, underWay: null, begun: true, published: reader.revision, sharing };
   const since = changesToTell(state, result);
   const answers = result.ok && result.value.ok
     ? done(decided, result.value)
+    : isRefused
+    ? refused(decided, result.error)
     : failed(decided, result.ok ? "the store was changed by somebody else" : result.error);
   const told = since.length > 0 ? published(state, since, answers) : answers;
   const [next, more] = beginBatch(idle, at, !state.begun);
@@ -237,6 +263,26 @@ function done(
       changes: keys.flatMap((key) => byKey.get(keyText(key)) ?? []),
     })
   );
+}
+
+/** One of them is what the store refuses: half as many go next, until it is alone. */
+function shared(state: State, decided: readonly Decided[]): State {
+  state.waiting.unshift(...decided.map(({ waiting }) => waiting));
+  return { ...state, underWay: null, sharing: Math.ceil(decided.length / 2) };
+}
+
+function refused(decided: readonly Decided[], error: string): readonly Effect[] {
+  const violations = [{ path: "", message: `the store refuses it: ${error}` }];
+  return [
+    log("error", "the store refuses a write", {
+      error,
+      by: decided.map(({ waiting }) => waiting.by),
+    }),
+    count("ursa_store_writes_refused_total"),
+    ...decided.flatMap(({ waiting }) =>
+      answer(waiting, { ok: false, reason: "invalid", violations })
+    ),
+  ];
 }
 
 function failed(decided: readonly Decided[], error: string): readonly Effect[] {

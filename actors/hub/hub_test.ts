@@ -44,6 +44,9 @@ class World {
   /** Commits that wait for the disk, oldest first. */
   readonly disk: (() => void)[] = [];
   failing = false;
+  /** The store holds nothing of this name. */
+  refusing = "";
+  commits = 0;
   nowMs = 0;
   #serial = 0;
 
@@ -61,7 +64,13 @@ class World {
         store: (command, _from, answer) => {
           const { ops } = command as { readonly ops: readonly Op[] };
           this.disk.push(() => {
-            const done: PortResult = this.failing
+            this.commits++;
+            const isRefused = ops.some((op) =>
+              op.op === "put" && op.resource.name === this.refusing
+            );
+            const done: PortResult = isRefused
+              ? { ok: false, error: "too long", retryable: false }
+              : this.failing
               ? { ok: false, error: "disk full", retryable: true }
               : { ok: true, value: this.#commit(ops) };
             answer(done);
@@ -188,6 +197,37 @@ Deno.test("hub compares the expected version with what is on disk, 0 meaning abs
       assert.equal(answer.actual, 1);
     }
   }
+});
+
+Deno.test("hub: what the store refuses is refused alone, however many share its commit", () => {
+  const at = new World();
+  at.refusing = "poison";
+  at.write(put(draft("first")));
+  const good = Array.from({ length: 100 }, (_, i) => at.write(put(draft(`good-${i}`))));
+  const bad = at.write(put(draft("poison")));
+  const more = Array.from({ length: 100 }, (_, i) => at.write(put(draft(`more-${i}`))));
+  at.flush();
+  const answer = at.answers.get(bad)!;
+  assert(!answer.ok && answer.reason === "invalid");
+  assert.deepEqual(answer.violations, [{ path: "", message: "the store refuses it: too long" }]);
+  for (const ref of [...good, ...more]) assert.equal(at.answers.get(ref)?.ok, true);
+  assert.ok(at.commits < 40, `${at.commits} commits`);
+});
+
+Deno.test("hub: a write that makes no sense to the rules, and one that nothing can follow from", () => {
+  const at = new World({
+    admit: ({ spec, ...draft }) => ({ ...draft, spec: { n: (spec.n as string).length } }),
+    derive: () => {
+      throw new Error("nonsense is stored");
+    },
+  });
+  const bad = at.write(put(draft("bad")));
+  const good = at.write(put(draft("good", { n: "text" })));
+  at.flush();
+  const answer = at.answers.get(bad)!;
+  assert(!answer.ok && answer.reason === "invalid");
+  assert.match(answer.violations[0]!.message, /^makes no sense: TypeError/);
+  assert.equal(at.answers.get(good)?.ok, true);
 });
 
 Deno.test("hub lets the second of two writers in one batch know that it came second", () => {

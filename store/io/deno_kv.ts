@@ -8,7 +8,7 @@
 // which nothing refers to; then the head is flipped to name it, and that is the moment of the
 // commit; then it is copied into place and collected. A crash in between is finished by the next open.
 
-import { UnavailableError } from "../../core/errors.ts";
+import { InvalidError, UnavailableError } from "../../core/errors.ts";
 import { keyText, type Resource, type ResourceKey } from "../../core/resource.ts";
 import { type Accepted, Batch, StoreImage } from "../image.ts";
 import type { Change, CommitResult, Op, Store } from "../store.ts";
@@ -134,7 +134,7 @@ class KvStore implements Store {
       keyBytes(op.op === "put" ? op.resource : op.key) > KEY_BYTES_MAX
     );
     if (tooLong) {
-      return Promise.reject(new RangeError(`A resource key is over ${KEY_BYTES_MAX} bytes`));
+      return Promise.reject(new InvalidError(`A resource key is over ${KEY_BYTES_MAX} bytes`));
     }
     const done = Promise.withResolvers<CommitResult>();
     this.#waiting.push({ ops, nowMs, resolve: done.resolve, reject: done.reject });
