@@ -23,7 +23,7 @@ const NEW_DATE = "Time is an input: pass it to new Date(), from the context's no
 /** Edges, composition, tools and tests may do all of it. */
 export function isEdge(path: string): boolean {
   return /(^|\/)(io|cli|tools|tests|bench)\//.test(path) ||
-    /(^|\/)(main|contract)\.ts$|_(test|bench)\.ts$/.test(path);
+    /(^|\/)(main|contract)\.ts$|_(test|bench|fuzz)\.ts$/.test(path);
 }
 
 const root = new URL("../", import.meta.url).pathname;

@@ -1,0 +1,8 @@
+// All fuzzers by name. Loaded when used: each brings the code that it attacks.
+
+import type { Fuzzer } from "./fuzzer.ts";
+
+export const FUZZERS: ReadonlyMap<string, () => Promise<Fuzzer>> = new Map([
+  ["dns", async () => (await import("../../dns/io/wire_fuzz.ts")).fuzzer],
+  ["h2", async () => (await import("../../h2/guard_fuzz.ts")).fuzzer],
+]);
