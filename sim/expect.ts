@@ -4,6 +4,7 @@ import type { JsonObject, Resource } from "../core/resource.ts";
 import { isEnabled, type ZoneSpec } from "../core/zone.ts";
 import type { UplinkStatus } from "../actors/uplink/messages.ts";
 import { actorOf } from "./checks/scratch.ts";
+import { zonePath } from "../actors/zone/messages.ts";
 import type { Step } from "./steps.ts";
 import type { World } from "./world.ts";
 
@@ -17,6 +18,8 @@ interface Sentence {
 }
 
 const LOOK_MS = 20;
+/** Looks at what must stay true for a long time. */
+const LOOKS_MAX = 3_000;
 
 const SENTENCES: readonly Sentence[] = [
   {
@@ -28,13 +31,27 @@ const SENTENCES: readonly Sentence[] = [
     },
   },
   {
+    form: "in sync",
+    pattern: /^in sync$/,
+    judge: (world) => {
+      const wrong = world.unrest("zones and global agree");
+      return wrong === null || wrong.message;
+    },
+  },
+  {
     form: "zone ZONE online|offline",
     pattern: /^zone (\S+) (online|offline)$/,
     judge: (world, [zone, wanted]) => {
-      const insight = world.global?.disk.image.get({ type: "ZoneInsight", mesh: "", name: zone! });
-      const last = (insight?.spec["subscriptions"] as JsonObject[] | undefined)?.at(-1);
-      const is = last && last["disconnectTime"] === undefined ? "online" : "offline";
+      const is = presenceOf(world, zone!);
       return is === wanted || `global says that ${zone} is ${is}`;
+    },
+  },
+  {
+    form: "every zone online|offline",
+    pattern: /^every zone (online|offline)$/,
+    judge: (world, [wanted]) => {
+      const others = world.zones.filter(({ name }) => presenceOf(world, name) !== wanted);
+      return others.length === 0 || `not so: ${others.map(({ name }) => name).join(" ")}`;
     },
   },
   {
@@ -119,6 +136,23 @@ const SENTENCES: readonly Sentence[] = [
   },
 ];
 
+/** As its actor knows and its insight shows, both. */
+function presenceOf({ global }: World, zone: string): "online" | "offline" | "in between" {
+  const actor = global?.kernel?.peek(zonePath(zone)) as ZoneSeen | undefined;
+  const insight = global?.disk.image.get({ type: "ZoneInsight", mesh: "", name: zone });
+  const last = (insight?.spec["subscriptions"] as JsonObject[] | undefined)?.at(-1);
+  const shown = last !== undefined && last["disconnectTime"] === undefined;
+  const [down, up] = [actor?.down?.subscription, actor?.up];
+  if (shown && down && up && last["id"] === down.id) return "online";
+  return !shown && !down && !up ? "offline" : "in between";
+}
+
+/** What may be known of a zone's actor on global. */
+interface ZoneSeen {
+  readonly down: { readonly subscription: { readonly id: string } | null } | null;
+  readonly up: unknown;
+}
+
 function listed(world: World, process: string, type: string): readonly Resource[] {
   const { image } = world.plane(process).disk;
   // `Policies` and `Meshes` lose an e that they had.
@@ -133,7 +167,7 @@ export function mark(world: World): void {
   for (const { name, disk } of world.planes) world.marks.set(name, disk.commits);
 }
 
-export function expect(world: World, { of, with: { within = 0 } }: Step): void {
+export function expect(world: World, { of, with: { within = 0, for: forMs = 0 } }: Step): void {
   const sentence = SENTENCES.find(({ pattern }) => pattern.test(of));
   if (!sentence) {
     const forms = SENTENCES.map(({ form }) => form).join("; ");
@@ -145,8 +179,17 @@ export function expect(world: World, { of, with: { within = 0 } }: Step): void {
     const verdict = sentence.judge(world, words);
     const passedMs = Math.round(world.nowMs - fromMs);
     if (verdict === true) {
-      world.figures.push({ what: of, ms: passedMs, withinMs: Number(within) });
-      return world.note("expect", () => `${of}: after ${passedMs} ms`, true);
+      world.figures.push({
+        what: of,
+        ms: passedMs,
+        withinMs: Number(within),
+        forMs: Number(forMs),
+      });
+      world.note("expect", () => `${of}: after ${passedMs} ms`, true);
+      return stays(world, of, {
+        verdict: () => sentence.judge(world, words),
+        forMs: Number(forMs),
+      });
     }
     if (passedMs >= Number(within)) {
       return world.violate("scenario", `${of} within ${within} ms: ${verdict}`);
@@ -154,4 +197,19 @@ export function expect(world: World, { of, with: { within = 0 } }: Step): void {
     world.agenda.after(Math.min(LOOK_MS, Number(within)), look);
   };
   look();
+}
+
+/** And is so at each look, for as long as it was said. */
+function stays(
+  world: World,
+  what: string,
+  { verdict, forMs }: { readonly verdict: () => Verdict; readonly forMs: number },
+): void {
+  const untilMs = world.nowMs + forMs;
+  const look = (): void => {
+    const is = verdict();
+    if (is !== true) return world.violate("scenario", `${what} no more: ${is}`);
+    if (world.nowMs < untilMs) world.agenda.after(Math.max(LOOK_MS, forMs / LOOKS_MAX), look);
+  };
+  if (forMs > 0) look();
 }

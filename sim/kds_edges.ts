@@ -17,6 +17,7 @@ import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "..
 import {
   CLIENT_KEEPALIVE_MS,
   KEEPALIVE_TIMEOUT_MS,
+  REACH_MS_MAX,
   readReports,
   SERVER_KEEPALIVE_MS,
 } from "../kds/io/methods.ts";
@@ -56,7 +57,6 @@ const HEALTH = "health";
 const HEALTH_RESPONSE = "kuma.mesh.v1alpha1.ZoneHealthCheckResponse";
 const GLOBAL: Path = "global";
 const ADMIT_MS_MAX = 10_000;
-const CONNECT_MS_MAX = 10_000;
 const HEALTH_MS_MAX = 10_000;
 const REOPEN_MS = 1_000;
 const PEER_ERROR: Readonly<Record<string, number>> = {
@@ -72,7 +72,7 @@ const PEER_ERROR: Readonly<Record<string, number>> = {
 
 const KDS_DIAL: DialOptions = {
   port: "kds",
-  timeoutMs: CONNECT_MS_MAX,
+  timeoutMs: REACH_MS_MAX,
   keepalive: {
     client: { intervalMs: CLIENT_KEEPALIVE_MS, timeoutMs: KEEPALIVE_TIMEOUT_MS },
     server: { intervalMs: SERVER_KEEPALIVE_MS, timeoutMs: KEEPALIVE_TIMEOUT_MS },
@@ -387,7 +387,7 @@ export class KdsClientEdge {
         ...(error !== undefined && { error }),
       });
     };
-    network.dial(site, this.#global, { ...KDS_DIAL, timeoutMs: HEALTH_MS_MAX }, (end) => {
+    network.dial(site, this.#global, KDS_DIAL, (end) => {
       if (typeof end === "string") return answered(0, end);
       end.handler = {
         frame: (_channel, bytes) => {

@@ -12,7 +12,8 @@ import { MUTANTS } from "./mutants.ts";
 import { type Mix, mixOf } from "./plan.ts";
 import { reportText } from "./report.ts";
 import { run, type RunOptions } from "./run.ts";
-import { optionsOf, parseScenario } from "./scenario.ts";
+import { optionsOf, parseScenario, type Scenario } from "./scenario.ts";
+import { figureText, rowOf, withTable } from "./scenario_table.ts";
 import { mixText } from "./seeds.ts";
 import { VERBS } from "./steps.ts";
 
@@ -26,6 +27,7 @@ interface Flags {
   readonly trace?: true;
   readonly coverage?: true;
   readonly branches?: true;
+  readonly record?: true;
   readonly zones?: number;
   readonly proxies?: number;
   readonly seconds?: number;
@@ -60,6 +62,7 @@ const command = new Command("sim")
   .option("--mutant <name>", "with a deliberate bug")
   .option("--trace", "print everything that happened in a run that went wrong")
   .option("--coverage", "print what was hit how often, and what never")
+  .option("--record", "of `scenarios`: write what was measured into docs/simulation.md")
   .option("--branches", "print which branches of the actors were never taken")
   .option("--zones <n>", "zones; like the next four, drawn from the seed if not given", number)
   .option("--proxies <n>", "proxies of each zone", number)
@@ -151,18 +154,23 @@ function* numbers(first: number): Generator<number, void> {
 async function scenarios(wanted: string): Promise<Coverage> {
   const names = wanted === "scenarios" ? scenarioNames() : [wanted];
   const coverage = new Coverage();
+  const rows: string[] = [];
   for (const name of names) {
-    const options = await scenario(name);
+    const scenario = await scenarioOf(name);
+    const options = optionsOf(scenario, flags.seed);
     const outcome = run(options);
+    rows.push(rowOf(scenario, outcome.world.figures));
     tally(outcome);
     coverage.add(outcome.world);
     console.log(lineOf(name, outcome));
-    for (const { what, ms, withinMs } of outcome.world.figures) {
-      console.log(`  ${what}: after ${ms} ms, of ${withinMs} ms`);
-    }
+    for (const figure of outcome.world.figures) console.log(`  ${figureText(figure)}`);
     if (outcome.violation) {
       tell(options, outcome.violation);
     }
+  }
+  if (flags.record && wanted === "scenarios") {
+    const file = join(ROOT, "docs", "simulation.md");
+    await Deno.writeTextFile(file, withTable(await Deno.readTextFile(file), rows));
   }
   return coverage;
 }
@@ -191,7 +199,7 @@ function scenarioNames(): readonly string[] {
   return [...Deno.readDirSync(SCENARIOS)].map(({ name }) => name.replace(".yaml", "")).sort();
 }
 
-async function scenario(nameOrFile: string): Promise<RunOptions> {
+async function scenarioOf(nameOrFile: string): Promise<Scenario> {
   const file = nameOrFile.includes("/") ? nameOrFile : join(SCENARIOS, `${nameOrFile}.yaml`);
   let text: string;
   try {
@@ -200,7 +208,7 @@ async function scenario(nameOrFile: string): Promise<RunOptions> {
     console.error(`No scenario "${nameOrFile}"; there are ${scenarioNames().join(", ")}`);
     Deno.exit(2);
   }
-  return optionsOf(parseScenario(nameOrFile, text), flags.seed);
+  return parseScenario(nameOrFile, text);
 }
 
 function tell(options: RunOptions, violation: NonNullable<Result["violation"]>): void {

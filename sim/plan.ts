@@ -3,7 +3,7 @@
 
 import { Dice } from "./dice.ts";
 import type { Step, Verb, With } from "./steps.ts";
-import { GLOBAL, ZONE_NAMES } from "./world.ts";
+import { GLOBAL, zoneNames } from "./world.ts";
 
 export interface Mix {
   readonly zones: number;
@@ -73,7 +73,7 @@ class Planner {
   constructor(mix: Mix, dice: Dice) {
     this.#mix = mix;
     this.dice = dice;
-    this.#zones = ZONE_NAMES.slice(0, mix.zones);
+    this.#zones = zoneNames(mix.zones);
     this.#meshes = ["default", "other"];
     this.#proxies = this.#zones.flatMap((zone) =>
       Array.from({ length: mix.proxies }, (_, n) => {

@@ -58,7 +58,7 @@ export function parseScenario(name: string, text: string): Scenario {
 }
 
 function timeIn({ within = 0, for: forMs = 0 }: With): number {
-  return Math.max(Number(within), Number(forMs));
+  return Number(within) + Number(forMs);
 }
 
 function parseStep(step: unknown, path: string, violations: Violation[]): Step[] {

@@ -30,11 +30,15 @@ import { Luck } from "./unlucky.ts";
 import { type Turns, watched } from "./watch.ts";
 
 export const GLOBAL = "global";
-export const ZONE_NAMES = ["east", "west", "north", "south", "middle", "far"];
+const NAMES = ["east", "west", "north", "south", "middle", "far"];
 const TYPES = KINDS.all().map(({ name }) => name);
 const TICK_MS = 1_000;
 /** Of the id of a second process with a proxy's name. */
 export const TWIN = ".twin";
+
+export function zoneNames(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, n) => NAMES[n] ?? `zone-${n + 1}`);
+}
 
 /** Something that must hold, looked at wherever it can be seen. */
 export interface Check {
@@ -73,6 +77,8 @@ export interface Figure {
   readonly what: string;
   readonly ms: number;
   readonly withinMs: number;
+  /** How long it then had to stay so. */
+  readonly forMs: number;
 }
 
 export interface WorldOptions {
@@ -146,7 +152,7 @@ export class World {
     this.#checks = options.checks?.(this) ?? [];
     const globalSite = options.global ? this.network.site(GLOBAL) : null;
     this.global = globalSite && this.#controlPlane("global", GLOBAL, null);
-    this.zones = ZONE_NAMES.slice(0, zones).map((name) => {
+    this.zones = zoneNames(zones).map((name) => {
       if (globalSite) this.#farLink(name);
       return this.#controlPlane(options.global ? "remote" : "standalone", name, globalSite);
     });
@@ -312,9 +318,10 @@ export class World {
     }
   }
 
-  /** What does not hold though everything should be at rest; null when all does. */
-  unrest(): Violation | null {
+  /** What does not hold though everything should be at rest, of all or of one; null when all does. */
+  unrest(only?: string): Violation | null {
     for (const check of this.#checks) {
+      if (only !== undefined && check.name !== only) continue;
       try {
         check.atRest?.();
       } catch (error) {

@@ -78,6 +78,7 @@ import {
   type Turn,
 } from "../runtime/actor.ts";
 import type { AcceptGlobalAnswer, UplinkArgs, UplinkMsg, UplinkStatus } from "./messages.ts";
+import { pauseMs } from "./backoff.ts";
 import {
   NO_INSIGHT,
   type OwnInsight,
@@ -136,8 +137,6 @@ interface State {
   readonly refusal: string | null;
 }
 
-const BACKOFF_FIRST_MS = 250;
-const BACKOFF_MAX_MS = 15_000;
 /** Longer than an edge takes to give up. */
 const CONNECT_MS_MAX = 20_000;
 const AGAIN_MS = 200;
@@ -311,8 +310,7 @@ function disconnected(
   at: Context,
 ): Turn<State> {
   const attempts = state.attempts + 1;
-  const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (attempts - 1));
-  const afterMs = Math.round(at.random() * ceiling);
+  const afterMs = pauseMs({ attempts, answered: session.up, random: at.random });
   const [code = ""] = /^[A-Z_]+(?=: )/.exec(reason) ?? [];
   const isRefusal = REFUSALS.includes(code);
   const refusal = isRefusal ? reason : state.refusal;

@@ -49,6 +49,7 @@ import {
   HEALTH_PATH,
   KEEPALIVE_TIMEOUT_MS,
   PROGRESS,
+  REACH_MS_MAX,
   RUN,
   runText,
   STREAM_PATHS,
@@ -383,8 +384,12 @@ class Link {
       })
       : connectTcp(port, host);
     socket.setNoDelay(true);
-    socket.setTimeout(CONNECT_MS_MAX, () => socket.destroy(new Error("global does not answer")));
-    socket.once(secure ? "secureConnect" : "connect", () => socket.setTimeout(0));
+    socket.once("timeout", () => socket.destroy(new Error("global does not answer")));
+    // A name may take its time, when the first of its servers is away.
+    socket.setTimeout(isIP(host) === 0 ? CONNECT_MS_MAX : REACH_MS_MAX);
+    socket.once("lookup", () => socket.setTimeout(REACH_MS_MAX));
+    socket.once("connect", () => socket.setTimeout(secure ? CONNECT_MS_MAX : 0));
+    socket.once("secureConnect", () => socket.setTimeout(0));
     return socket;
   }
 

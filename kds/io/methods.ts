@@ -22,6 +22,9 @@ export const CLIENT_KEEPALIVE_MS = 20_000;
 export const SERVER_KEEPALIVE_MS = 15_000;
 export const KEEPALIVE_TIMEOUT_MS = 15_000;
 
+/** For TCP alone: its third knock comes after 3 s, and a machine that is back is dialled anew soon. */
+export const REACH_MS_MAX = 4_000;
+
 export const CLIENT_ID = "client-id";
 /** Kuma's open-source zones send none; ours send `Bearer TOKEN`. */
 export const AUTHORIZATION = "authorization";
