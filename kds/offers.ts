@@ -4,6 +4,7 @@ import type { Draft, Resource, ResourceDescriptor } from "../core/resource.ts";
 import { encodeResource } from "./codec.ts";
 import { downward, upward } from "./mapper.ts";
 import { objection } from "./objection.ts";
+import { isBetweenZones, stamped, unstamped } from "./stamp.ts";
 import type { KdsItem } from "./wire.ts";
 
 export interface OfferBook {
@@ -60,33 +61,51 @@ export type Encoded =
   | { readonly ok: true; readonly item: KdsItem }
   | { readonly ok: false; readonly reason: string };
 
-/** Resources are never mutated, so each is encoded once for all zones, and forgotten with it. */
-const hashed = new WeakMap<Resource, Encoded>();
-const plain = new WeakMap<Resource, Encoded>();
-const upwards = new WeakMap<Resource, Encoded>();
+type Cache = WeakMap<Resource, Encoded>;
 
+/** Resources are never mutated, so each is encoded once for all zones, and forgotten with it. */
+const hashed: Cache = new WeakMap();
+const hashedStamped: Cache = new WeakMap();
+const plain: Cache = new WeakMap();
+const upwards: Cache = new WeakMap();
+const upwardsStamped: Cache = new WeakMap();
+
+/** `stamps`: the peer knows what a stamp is. */
 export function encodeDownward(
   resource: Resource,
-  to: { readonly descriptor: ResourceDescriptor; readonly hashNames: boolean },
+  to: {
+    readonly descriptor: ResourceDescriptor;
+    readonly hashNames: boolean;
+    readonly stamps?: boolean;
+  },
 ): Encoded {
-  return once(to.hashNames ? hashed : plain, resource, () => ({
-    draft: downward(resource, to),
-    descriptor: to.descriptor,
-  }));
+  const { descriptor, hashNames, stamps = false } = to;
+  const keeps = stamps && hashNames && isBetweenZones(descriptor);
+  const cache = !hashNames ? plain : keeps ? hashedStamped : hashed;
+  return once(cache, resource, () => {
+    const draft = downward(resource, to);
+    return { draft: keeps ? draft : unstamped(draft), descriptor };
+  });
 }
 
 export function encodeUpward(
   resource: Resource,
-  from: { readonly descriptor: ResourceDescriptor; readonly zone: string },
+  from: {
+    readonly descriptor: ResourceDescriptor;
+    readonly zone: string;
+    readonly stamps?: boolean;
+  },
 ): Encoded {
-  return once(upwards, resource, () => ({
-    draft: upward(resource, from.zone),
-    descriptor: from.descriptor,
-  }));
+  const { descriptor, zone, stamps = false } = from;
+  const stamp = stamps && isBetweenZones(descriptor);
+  return once(stamp ? upwardsStamped : upwards, resource, () => {
+    const draft = upward(resource, zone);
+    return { draft: stamp ? stamped(draft, resource.version) : unstamped(draft), descriptor };
+  });
 }
 
 function once(
-  cache: WeakMap<Resource, Encoded>,
+  cache: Cache,
   resource: Resource,
   map: () => { readonly draft: Draft; readonly descriptor: ResourceDescriptor },
 ): Encoded {

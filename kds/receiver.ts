@@ -11,18 +11,28 @@ import type { Draft, Resource, ResourceDescriptor } from "../core/resource.ts";
 import { TRAVEL } from "../core/travel.ts";
 import { renderViolations, type Violation } from "../core/violation.ts";
 import type { Change, Op } from "../store/store.ts";
+import { type Ahead, isBehind, NOT_AHEAD } from "./ahead.ts";
 import { decodeResource } from "./codec.ts";
 import { pinToZone, zoneOf } from "./filter.ts";
 import { applyChanges, type Image } from "./image.ts";
 import { isNameBetweenPeers } from "./objection.ts";
 import { globalYields, zoneYields } from "./predicate.ts";
-import { type KdsRequest, type KdsResponse, MORE, parseWireName, wireName } from "./wire.ts";
+import {
+  type KdsItem,
+  type KdsRequest,
+  type KdsResponse,
+  MORE,
+  parseWireName,
+  wireName,
+} from "./wire.ts";
 
 /** How one side takes what the other sends. */
 export interface Rules {
   readonly descriptors: ReadonlyMap<string, ResourceDescriptor>;
   /** The sender's name for a resource, as the receiver keeps it. */
   localName(name: string): string;
+  /** Why the sender may not say this at all; null when it may. */
+  refuse(draft: Draft): string | null;
   /**
    * With the labels and fields that the receiver does not take the sender's word for. `there`: what
    * it holds under that name.
@@ -35,12 +45,19 @@ export interface Rules {
    * and the zone whose it is has not come back.
    */
   passedOn(resource: Resource, descriptor: ResourceDescriptor): boolean;
+  /** Whether something newer is known from elsewhere: then it waits until `settle`. */
+  isBehind(draft: Draft, there: Resource | undefined): boolean;
 }
 
-export function zoneRules(descriptors: readonly ResourceDescriptor[]): Rules {
+/** `ahead`: asked each time, what the zone knows better than global. */
+export function zoneRules(
+  descriptors: readonly ResourceDescriptor[],
+  ahead: () => Ahead = () => NOT_AHEAD,
+): Rules {
   return {
     descriptors: byName(descriptors),
     localName: (name) => name,
+    refuse: () => null,
     // What a copy's status is, is found out in each zone.
     admit: ({ status: _status, ...draft }, there) => ({
       ...draft,
@@ -50,6 +67,7 @@ export function zoneRules(descriptors: readonly ResourceDescriptor[]): Rules {
     yields: zoneYields,
     passedOn: (resource, { kds }) =>
       TRAVEL[kds].across !== "never" && zoneOf(resource) !== undefined,
+    isBehind: (draft, there) => isBehind(draft, there, ahead()),
   };
 }
 
@@ -62,6 +80,7 @@ export function globalRules(
   return {
     descriptors: byName(descriptors),
     localName,
+    refuse: () => null,
     admit: (draft) => ({
       ...draft,
       name: localName(draft.name),
@@ -75,6 +94,7 @@ export function globalRules(
     }),
     yields: (resource, descriptor) => globalYields(resource, { descriptor, zone }),
     passedOn: () => false,
+    isBehind: () => false,
   };
 }
 
@@ -100,6 +120,8 @@ export interface Receiver {
   readonly intakes: Map<string, Intake>;
   /** What first responses left out and the sender may not know yet: wire names by type. */
   readonly spared: Map<string, ReadonlySet<string>>;
+  /** What is behind what is known from elsewhere: by type and wire name as one text. */
+  readonly putOff: Map<string, { readonly typeUrl: string; readonly item: KdsItem }>;
   writes: number;
 }
 
@@ -127,6 +149,7 @@ export function openReceiver(
     parts: new Map(),
     intakes: new Map(),
     spared: new Map(),
+    putOff: new Map(),
     writes: 0,
   };
 }
@@ -215,6 +238,21 @@ export function settle(
   });
 }
 
+/** What was put off, now that everybody who may know better has had time to say so. */
+export function catchUp(receiver: Receiver, image: Image): readonly Write[] {
+  const { rules, putOff } = receiver;
+  const ops = [...putOff.values()].flatMap(({ typeUrl, item }): readonly Op[] => {
+    const descriptor = rules.descriptors.get(typeUrl)!;
+    const decoded = decodeResource(item, descriptor);
+    if (!decoded.ok) return [];
+    const there = image.get(typeUrl)?.get(wireName(decoded.draft));
+    const draft = rules.admit(decoded.draft, there);
+    return there && isSame(there, draft) ? [] : [put(draft, descriptor, there)];
+  });
+  putOff.clear();
+  return ops.length === 0 ? [] : [{ ref: nextRef(receiver), ops }];
+}
+
 /** The response that a write belongs to, while it is under way. */
 export function responseOf(receiver: Receiver, ref: string): KdsResponse | undefined {
   return [...receiver.intakes.values()].find(({ open }) => open.has(ref))?.response;
@@ -245,7 +283,10 @@ function planOps({ receiver, intake, descriptor, shelf, first }: {
   const { response, rejected, hold } = intake;
   const named = new Set(receiver.parts.get(response.typeUrl));
   const removed = response.removed.map((name) => localWireName(rules, name));
-  for (const name of removed) named.delete(name);
+  for (const name of removed) {
+    named.delete(name);
+    receiver.putOff.delete(`${descriptor.name} ${name}`);
+  }
   intake.named = named;
   const puts: Op[] = [];
   let held = 0;
@@ -260,13 +301,16 @@ function planOps({ receiver, intake, descriptor, shelf, first }: {
     named.add(name);
     const there = shelf.get(name);
     const draft = rules.admit(decoded.draft, there);
-    const refusal = refusalOf(draft, descriptor) ??
+    const refusal = rules.refuse(decoded.draft) ?? refusalOf(draft, descriptor) ??
       (there && !rules.yields(there, descriptor)
         ? "exists already, and is not the sender's to change"
         : null);
+    receiver.putOff.delete(`${descriptor.name} ${name}`);
     if (refusal !== null) rejected.push(`${name}: ${refusal}`);
     else if (there && isSame(there, draft)) continue;
-    else if (there && hold !== null) held++;
+    else if (rules.isBehind(draft, there)) {
+      receiver.putOff.set(`${descriptor.name} ${name}`, { typeUrl: response.typeUrl, item });
+    } else if (there && hold !== null) held++;
     else puts.push(put(draft, descriptor, there));
   }
   const whole = first && !hasMore(response);
