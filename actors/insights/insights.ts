@@ -61,8 +61,9 @@ export const insights: Actor<State, InsightsMsg, InsightsArgs> = {
 };
 
 function flush(state: State, at: Context): Turn<State> {
-  const { args, unwritten } = state;
-  if (unwritten.size === 0) return [{ ...state, flushAtMs: null }, []];
+  const { args, unwritten, writing } = state;
+  // One write at a time: what a failed one held must still be known when it fails.
+  if (unwritten.size === 0 || writing.size > 0) return [{ ...state, flushAtMs: null }, []];
   const next = { args, unwritten: new Map(), writing: unwritten, flushAtMs: null };
   return [next, [toHub({
     tag: "write",
@@ -74,7 +75,7 @@ function flush(state: State, at: Context): Turn<State> {
 
 function written(state: State, result: WriteResult, at: Context): Turn<State> {
   const idle = { ...state, writing: new Map() };
-  if (result.ok) return [idle, []];
+  if (result.ok) return idle.flushAtMs === null ? flush(idle, at) : [idle, []];
   for (const [id, seen] of state.writing) {
     if (!state.unwritten.has(id)) state.unwritten.set(id, seen);
   }

@@ -120,6 +120,26 @@ Deno.test("insights writes again what the store did not take, unless there is ne
   ]);
 });
 
+Deno.test("insights has one write under way, so that none is forgotten when it fails", () => {
+  const world = new World();
+  world.seen(WEB, { n: 1 }, true);
+  world.pass(50);
+  world.written();
+  world.seen(GATE, { n: 1 }, true);
+  world.pass(50);
+  assert.deepEqual(world.written(), []);
+  const refused = { ok: false, reason: "unavailable", error: "disk full" };
+  world.tell({ tag: "insights_written", ref: "", value: refused });
+  world.pass(10_000);
+  assert.deepEqual(world.written(), [
+    'ZoneIngressInsight/gate {"n":1}, DataplaneInsight/web {"n":1}',
+  ]);
+  world.seen(WEB, { n: 2 }, true);
+  world.pass(50);
+  world.tell({ tag: "insights_written", ref: "", value: { ok: true, result: {} } });
+  assert.deepEqual(world.written(), ['DataplaneInsight/web {"n":2}']);
+});
+
 Deno.test("insights ends the streams that a control plane left open when it was killed", () => {
   const world = new World();
   const open = { id: "2", connectTime: "2025-12-31T00:00:00Z" };
