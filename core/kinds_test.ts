@@ -253,7 +253,7 @@ Deno.test("an unknown field is noted, with the one that was meant", () => {
   const note = "no such field is known here: it is kept, and has no effect";
   notes("Mesh", { mlts: {} }, `mlts: ${note}; did you mean mtls?`);
   notes("Mesh", { routing: { qqqqqqq: 1 } }, `routing.qqqqqqq: ${note}`);
-  refuses("Mesh", [], ": must be an object, is a list");
+  refuses("Mesh", [], "must be an object, is a list");
 });
 
 // --- Dataplane ---

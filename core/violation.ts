@@ -23,5 +23,5 @@ export function renderViolation({ path, message }: Violation): string {
 
 /** One line per violation, ready to print below the sentence that names the action. */
 export function renderViolations(violations: readonly Violation[]): string {
-  return violations.map(({ path, message }) => `  ${path}: ${message}`).join("\n");
+  return violations.map((violation) => `  ${renderViolation(violation)}`).join("\n");
 }

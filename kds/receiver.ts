@@ -18,6 +18,13 @@ import { applyChanges, type Image } from "./image.ts";
 import { isNameBetweenPeers } from "./objection.ts";
 import { globalYields, zoneYields } from "./predicate.ts";
 import {
+  enterVerdicts,
+  passingItems,
+  passingTypes,
+  type Quarantine,
+  type Refused,
+} from "./quarantine.ts";
+import {
   type KdsItem,
   type KdsRequest,
   type KdsResponse,
@@ -122,14 +129,32 @@ export interface Receiver {
   readonly spared: Map<string, ReadonlySet<string>>;
   /** What is behind what is known from elsewhere: by type and wire name as one text. */
   readonly putOff: Map<string, { readonly typeUrl: string; readonly item: KdsItem }>;
+  /** Outlives the session. */
+  readonly quarantine: Quarantine;
+  /** Attempts at what is in quarantine since something came into it. */
+  attempts: number;
+  attemptDue: boolean;
   writes: number;
+}
+
+interface Arrived {
+  readonly response: KdsResponse;
+  readonly hold: string | null;
 }
 
 /** One response under way. There is one per type: the sender waits for its ACK. */
 interface Intake {
   readonly response: KdsResponse;
+  /** Not a response of the sender: another attempt at what was in quarantine. */
+  readonly attempt: boolean;
+  /** What came during an attempt: nothing is compared while a write is under way. */
+  next: Arrived | null;
   readonly hold: string | null;
+  /** What is wrong with the response as a whole. */
   readonly rejected: string[];
+  readonly refused: Map<string, Refused>;
+  /** Its resources by the names that they have here. */
+  readonly items: Map<string, KdsItem>;
   /** What it, and the parts before it, name; filled when it is planned. */
   named: ReadonlySet<string>;
   /** Writes without an answer. */
@@ -140,10 +165,18 @@ interface Intake {
 
 export function openReceiver(
   id: string,
-  options: { readonly rules: Rules; readonly nodeId: string },
+  { rules, nodeId, quarantine = new Map() }: {
+    readonly rules: Rules;
+    readonly nodeId: string;
+    readonly quarantine?: Quarantine;
+  },
 ): Receiver {
   return {
-    ...options,
+    rules,
+    nodeId,
+    quarantine,
+    attempts: 0,
+    attemptDue: false,
     id,
     complete: new Set(),
     parts: new Map(),
@@ -165,11 +198,26 @@ export interface Intaken {
   readonly answer: KdsRequest | null;
   /** A type to take again after a pause: the store was away, or was ahead of us. */
   readonly again: string | null;
-  /** What happened to this response, for the log. Empty while it is under way. */
+  readonly typeUrl: string;
+  /** What is news about this response, for the log. Empty while it is under way. */
   readonly rejected: readonly string[];
+  /** Names that were in quarantine, and are not any more. */
+  readonly out: readonly string[];
+  /** When to try again what is in quarantine; null: nothing new about that. */
+  readonly attemptAfterMs: number | null;
 }
 
-const UNDER_WAY: Intaken = { writes: [], answer: null, again: null, rejected: [] };
+const UNDER_WAY: Intaken = {
+  writes: [],
+  answer: null,
+  again: null,
+  typeUrl: "",
+  rejected: [],
+  out: [],
+  attemptAfterMs: null,
+};
+const ATTEMPT_FIRST_MS = 1_000;
+const ATTEMPT_MAX_MS = 60_000;
 
 /** `hold`: why nothing that exists may be changed or deleted now; null when it may. */
 export function takeResponse(
@@ -177,10 +225,63 @@ export function takeResponse(
   response: KdsResponse,
   { image, hold }: { readonly image: Image; readonly hold: string | null },
 ): Intaken {
+  const underWay = receiver.intakes.get(response.typeUrl);
+  if (underWay?.attempt) {
+    underWay.next = { response, hold };
+    return UNDER_WAY;
+  }
+  return begin(receiver, { response, attempt: false, hold, image });
+}
+
+/** Tries again what is in quarantine of these types, or of all. */
+export function takeRefused(
+  receiver: Receiver,
+  image: Image,
+  types: readonly string[] = passingTypes(receiver.quarantine),
+): readonly Intaken[] {
+  return types.filter((typeUrl) => !receiver.intakes.has(typeUrl)).flatMap((typeUrl) => {
+    const resources = passingItems(receiver.quarantine, typeUrl);
+    if (resources.length === 0) return [];
+    const response = {
+      typeUrl,
+      resources,
+      nonce: "",
+      systemVersion: "",
+      controlPlane: "",
+      removed: [],
+    };
+    return [begin(receiver, { response, attempt: true, hold: null, image })];
+  });
+}
+
+/** The time has come; when the next attempt is due, if anything is left to try. */
+export function attemptNow(receiver: Receiver): number | null {
+  receiver.attemptDue = false;
+  receiver.attempts++;
+  return nextAttempt(receiver);
+}
+
+function nextAttempt(receiver: Receiver): number | null {
+  if (receiver.attemptDue || passingTypes(receiver.quarantine).length === 0) return null;
+  receiver.attemptDue = true;
+  return Math.min(ATTEMPT_MAX_MS, ATTEMPT_FIRST_MS * 2 ** receiver.attempts);
+}
+
+function begin(
+  receiver: Receiver,
+  { response, attempt, hold, image }: Arrived & {
+    readonly attempt: boolean;
+    readonly image: Image;
+  },
+): Intaken {
   const intake: Intake = {
     response,
+    attempt,
+    next: null,
     hold,
     rejected: [],
+    refused: new Map(),
+    items: new Map(),
     named: new Set(),
     open: new Map(),
     stale: false,
@@ -194,6 +295,7 @@ export function takeAgain(receiver: Receiver, typeUrl: string, image: Image): In
   const intake = receiver.intakes.get(typeUrl);
   if (!intake || intake.open.size > 0) return UNDER_WAY;
   intake.rejected.length = 0;
+  intake.refused.clear();
   intake.stale = false;
   return plan(receiver, intake, image);
 }
@@ -210,12 +312,14 @@ export function onWritten(
   intake.open.delete(ref);
   if (!result.ok && result.reason === "invalid") {
     if (ops.length > 1) return write(receiver, intake, ops.map((op) => [op]));
-    intake.rejected.push(...ops.map((op) => `${nameOf(op)}: ${renderInline(result.violations)}`));
+    for (const op of ops) refuse(intake, nameOf(op), renderInline(result.violations), true);
   } else if (!result.ok) {
     intake.stale = true;
   }
   if (intake.open.size > 0) return UNDER_WAY;
-  return intake.stale ? { ...UNDER_WAY, again: intake.response.typeUrl } : finish(receiver, intake);
+  return intake.stale
+    ? { ...UNDER_WAY, again: intake.response.typeUrl }
+    : finish(receiver, intake, image);
 }
 
 /**
@@ -263,12 +367,12 @@ function plan(receiver: Receiver, intake: Intake, image: Image): Intaken {
   const descriptor = receiver.rules.descriptors.get(response.typeUrl);
   if (!descriptor) {
     rejected.push(`type "${response.typeUrl}" was not asked for`);
-    return finish(receiver, intake);
+    return finish(receiver, intake, image);
   }
   const shelf = image.get(response.typeUrl) ?? new Map<string, Resource>();
-  const first = !receiver.complete.has(response.typeUrl);
+  const first = !intake.attempt && !receiver.complete.has(response.typeUrl);
   const ops = planOps({ receiver, intake, descriptor, shelf, first });
-  return ops.length === 0 ? finish(receiver, intake) : write(receiver, intake, [ops]);
+  return ops.length === 0 ? finish(receiver, intake, image) : write(receiver, intake, [ops]);
 }
 
 /** Pure comparison of what came with what is there; rejections are noted in the intake. */
@@ -292,22 +396,21 @@ function planOps({ receiver, intake, descriptor, shelf, first }: {
   let held = 0;
   for (const item of response.resources) {
     const decoded = decodeResource(item, descriptor);
+    const name = localWireName(rules, decoded.ok ? wireName(decoded.draft) : decoded.name);
+    named.add(name);
+    intake.items.set(name, item);
     if (!decoded.ok) {
-      named.add(localWireName(rules, decoded.name));
-      rejected.push(`${decoded.name}: ${decoded.reason}`);
+      refuse(intake, name, decoded.reason, false);
       continue;
     }
-    const name = localWireName(rules, wireName(decoded.draft));
-    named.add(name);
     const there = shelf.get(name);
     const draft = rules.admit(decoded.draft, there);
-    const refusal = rules.refuse(decoded.draft) ?? refusalOf(draft, descriptor) ??
-      (there && !rules.yields(there, descriptor)
-        ? "exists already, and is not the sender's to change"
-        : null);
+    const refusal = rules.refuse(decoded.draft) ?? refusalOf(draft, descriptor);
     receiver.putOff.delete(`${descriptor.name} ${name}`);
-    if (refusal !== null) rejected.push(`${name}: ${refusal}`);
-    else if (there && isSame(there, draft)) continue;
+    if (refusal !== null) refuse(intake, name, refusal, false);
+    else if (there && !rules.yields(there, descriptor)) {
+      refuse(intake, name, "exists already, and is not the sender's to change", true);
+    } else if (there && isSame(there, draft)) continue;
     else if (rules.isBehind(draft, there)) {
       receiver.putOff.set(`${descriptor.name} ${name}`, { typeUrl: response.typeUrl, item });
     } else if (there && hold !== null) held++;
@@ -324,6 +427,17 @@ function planOps({ receiver, intake, descriptor, shelf, first }: {
   if (held > 0) rejected.push(`${held} changes are held back: ${hold}`);
   const deletes = hold === null ? deletable.map((resource) => remove(resource, descriptor)) : [];
   return [...puts, ...deletes];
+}
+
+function refuse(
+  { items, refused, rejected }: Intake,
+  name: string,
+  reason: string,
+  passing: boolean,
+) {
+  const item = items.get(name);
+  if (item) refused.set(name, { item, reason, passing });
+  else rejected.push(`${name}: ${reason}`);
 }
 
 /** Notes what is not deleted yet; what was named since is no longer in question. */
@@ -399,25 +513,55 @@ function nextRef(receiver: Receiver): string {
   return `${receiver.id}#${receiver.writes}`;
 }
 
-function finish(receiver: Receiver, intake: Intake): Intaken {
-  const { typeUrl, nonce } = intake.response;
-  const { rejected } = intake;
+function finish(receiver: Receiver, intake: Intake, image: Image): Intaken {
+  const { response: { typeUrl, nonce }, attempt, next, rejected, refused } = intake;
   receiver.intakes.delete(typeUrl);
+  const news = settleQuarantine(receiver, intake);
+  const attemptAfterMs = nextAttempt(receiver);
+  if (attempt) {
+    const after = next ? begin(receiver, { ...next, attempt: false, image }) : UNDER_WAY;
+    return {
+      ...after,
+      typeUrl,
+      rejected: [...news.rejected, ...after.rejected],
+      out: [...news.out, ...after.out],
+      attemptAfterMs: attemptAfterMs ?? after.attemptAfterMs,
+    };
+  }
   receiver.parts.delete(typeUrl);
   if (hasMore(intake.response)) receiver.parts.set(typeUrl, intake.named);
   else receiver.complete.add(typeUrl);
+  const reasons = [...rejected, ...[...refused].map(([name, { reason }]) => `${name}: ${reason}`)];
   return {
     ...UNDER_WAY,
-    rejected: [...rejected],
+    ...news,
+    typeUrl,
+    attemptAfterMs,
     answer: {
       typeUrl,
       nonce,
       nodeId: receiver.nodeId,
-      subscribe: rejected.length > 0 ? ["*"] : [],
+      subscribe: reasons.length > 0 ? ["*"] : [],
       initialVersions: {},
-      ...(rejected.length > 0 && { error: rejected.join("; ") }),
+      ...(reasons.length > 0 && { error: reasons.join("; ") }),
     },
   };
+}
+
+function settleQuarantine(
+  receiver: Receiver,
+  { response, attempt, rejected, refused, items, named }: Intake,
+): Pick<Intaken, "rejected" | "out"> {
+  const { typeUrl } = response;
+  const first = !attempt && !receiver.complete.has(typeUrl);
+  const removed = response.removed.map((name) => localWireName(receiver.rules, name));
+  const news = enterVerdicts(receiver.quarantine, typeUrl, {
+    about: [...items.keys(), ...removed],
+    refused,
+    whole: first && !hasMore(response) ? named : null,
+  });
+  if (news.refused.length > 0) receiver.attempts = 0;
+  return { rejected: [...rejected, ...news.refused], out: news.out };
 }
 
 /** The first request of a type. */

@@ -38,6 +38,9 @@ interface SentType {
   readonly held: Map<string, string>;
   /** Names to what the peer said when it refused them. */
   readonly refused: Map<string, string>;
+  /** How often they were sent again since something of the type was taken. */
+  resends: number;
+  resendDue: boolean;
   /** Why nothing of this type is sent. */
   stopped: string | null;
   inFlight: InFlight | null;
@@ -89,6 +92,8 @@ export interface Outgoing {
 
 /** A later response is cut here, and goes on after its ACK; for most peers the first must be whole. */
 const PART_BYTES_MAX = 2 * 1024 * 1024;
+const RESEND_FIRST_MS = 10_000;
+const RESEND_MAX_MS = 600_000;
 /** Version, type URL, tags and lengths around the bytes of a resource, and around all of them. */
 const ITEM_BYTES = 160;
 const MESSAGE_BYTES = 1024;
@@ -129,11 +134,12 @@ export function onRequest(sender: Sender, request: KdsRequest, offers: Offers): 
   const { error } = request;
   known.lastError = items.length === 0 ? error ?? null : null;
   for (const name of removed) known.refused.delete(name);
-  // What it has refused counts as told: the same version again would be refused again.
+  // What it has refused counts as told, until it changes or `resend` says otherwise.
   for (const { name } of items) {
     if (error === undefined) known.refused.delete(name);
     else known.refused.set(name, error);
   }
+  if (known.refused.size === 0) known.resends = 0;
   return error === undefined
     ? { event: "acked", typeUrl }
     : { event: "nacked", typeUrl, message: error };
@@ -151,6 +157,8 @@ function subscribe(sender: Sender, request: KdsRequest, offers: Offers): SenderE
     first: true,
     held: new Map(),
     refused: new Map(),
+    resends: 0,
+    resendDue: false,
     stopped: null,
     inFlight: null,
     settledRevision: 0,
@@ -170,6 +178,26 @@ export function advance(sender: Sender, revision: number): void {
 /** The offer of this name changed, came or went. */
 export function owe(sender: Sender, typeUrl: string, name: string): void {
   sender.types.get(typeUrl)?.owed.add(name);
+}
+
+/** When to send again what the peer refused of a type; null: nothing, or that is known already. */
+export function resendAfter(sender: Sender, typeUrl: string): number | null {
+  const type = sender.types.get(typeUrl);
+  if (!type || type.resendDue || type.refused.size === 0) return null;
+  type.resendDue = true;
+  return Math.min(RESEND_MAX_MS, RESEND_FIRST_MS * 2 ** type.resends);
+}
+
+/** What was in the peer's way may be gone: a peer may not say so, nor try again by itself. */
+export function resend(sender: Sender, typeUrl: string): void {
+  const type = sender.types.get(typeUrl);
+  if (!type?.resendDue) return;
+  type.resendDue = false;
+  type.resends++;
+  for (const name of type.refused.keys()) {
+    if (type.sent.has(name)) type.sent.set(name, "");
+    type.owed.add(name);
+  }
 }
 
 /** What may go now: at most one response per type, or of all types when the peer is not trusted. */

@@ -24,6 +24,8 @@ import {
   openSender,
   owe,
   rejections,
+  resend,
+  resendAfter,
   settledRevision,
   takeResponses,
   type Withheld,
@@ -200,6 +202,34 @@ Deno.test("what was rejected is not sent again until it changes", () => {
   assert.deepEqual(global.responses(), []);
   global.change("mesh-1", { skipCreatingInitialPolicies: ["*"] });
   assert.equal(global.responses().length, 1);
+});
+
+Deno.test("what was rejected is sent again after ever longer pauses", () => {
+  const global = globalHalf();
+  global.change("mesh-1", {});
+  global.change("mesh-2", {});
+  global.request(ask("Mesh"));
+  const [first] = global.responses();
+  assert.equal(resendAfter(global.sender, "Mesh"), null);
+  global.request({ ...ask("Mesh"), nonce: first!.nonce });
+  global.change("mesh-1", { skipCreatingInitialPolicies: ["*"] });
+  const pauses = Array.from({ length: 9 }, () => {
+    const sent = global.responses();
+    assert.deepEqual(sent.flatMap(({ resources }) => resources.map(({ name }) => name)), [
+      "mesh-1.",
+    ]);
+    global.request({ ...ask("Mesh"), nonce: sent[0]!.nonce, error: "bad" });
+    const afterMs = resendAfter(global.sender, "Mesh");
+    assert.equal(resendAfter(global.sender, "Mesh"), null, "once");
+    assert.deepEqual(global.responses(), [], "not before");
+    resend(global.sender, "Mesh");
+    return afterMs! / 1_000;
+  });
+  assert.deepEqual(pauses, [10, 20, 40, 80, 160, 320, 600, 600, 600]);
+  const [last] = global.responses();
+  global.request({ ...ask("Mesh"), nonce: last!.nonce });
+  assert.deepEqual(global.rejections(), []);
+  assert.equal(resendAfter(global.sender, "Mesh"), null);
 });
 
 Deno.test("an answer to an older response is ignored", () => {

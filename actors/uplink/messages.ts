@@ -1,7 +1,7 @@
 // Everything that may be said to the zone's link to global.
 
 import type { ProxyCounts } from "../../core/receipt.ts";
-import type { ResourceDescriptor } from "../../core/resource.ts";
+import type { JsonObject, ResourceDescriptor } from "../../core/resource.ts";
 import type { ClientEvent } from "../../kds/wire.ts";
 import type { ResourcesChanged, WriteResult } from "../hub/messages.ts";
 import type { Path, ReplyTo } from "../runtime/actor.ts";
@@ -29,6 +29,10 @@ export type UplinkMsg =
   | { readonly tag: "insight_written"; readonly ref: string; readonly value: WriteResult }
   | { readonly tag: "insight_due" }
   | { readonly tag: "again_due"; readonly typeUrl: string }
+  /** What the peer refused of a type is sent again. */
+  | { readonly tag: "resend_due"; readonly typeUrl: string }
+  /** What is in quarantine is tried again. */
+  | { readonly tag: "attempt_due" }
   /** Global has had time to hear from every zone. */
   | { readonly tag: "settle_due" }
   | { readonly tag: "health_due" }
@@ -63,4 +67,6 @@ export interface UplinkStatus {
   readonly lastError: string | null;
   /** Type to message: what global said no to, and what it could not be told. */
   readonly rejected: Readonly<Record<string, string>>;
+  /** By type, what of global's could not be taken (kds/quarantine.ts). */
+  readonly refused: JsonObject;
 }

@@ -13,7 +13,7 @@ import {
 import type { PeerInfo } from "../../kds/wire.ts";
 import { toHub } from "../hub/messages.ts";
 import type { Context, Effect } from "../runtime/actor.ts";
-import type { UplinkArgs } from "./messages.ts";
+import type { UplinkArgs, UplinkStatus } from "./messages.ts";
 
 export interface OwnInsight {
   readonly past: readonly JsonObject[];
@@ -59,10 +59,8 @@ export function sessionOver({ past, current, dirty }: OwnInsight, at: Context): 
 
 export function writeInsight(
   { past, current }: OwnInsight,
-  { zone, rejected }: {
+  { zone, rejected, refused }: Pick<UplinkStatus, "rejected" | "refused"> & {
     readonly zone: string;
-    /** Type to reason: what global has not. */
-    readonly rejected: ReadonlyMap<string, string>;
   },
   at: Context,
 ): Effect {
@@ -72,7 +70,10 @@ export function writeInsight(
     instance: current?.globalInstance ?? "",
     streams: current ? { [INSIGHT_STREAMS.zone_to_global]: current.connectTime } : {},
     healthTime: null,
-    ursa: rejected.size > 0 ? { rejected: Object.fromEntries(rejected) } : {},
+    ursa: {
+      ...(Object.keys(rejected).length > 0 && { rejected }),
+      ...(Object.keys(refused).length > 0 && { refused }),
+    },
   });
   return toHub({
     tag: "write",

@@ -25,7 +25,9 @@ import { globalToZone, zoneToGlobal } from "../../kds/direction.ts";
 import { CLUSTER_ID_CONFIG, goesToGlobal } from "../../kds/filter.ts";
 import { applyChanges, emptyImage, type Image, replaceImage } from "../../kds/image.ts";
 import { encodeUpward, enter, type OfferBook, openBook } from "../../kds/offers.ts";
+import { concerned, type Quarantine, renderQuarantine } from "../../kds/quarantine.ts";
 import {
+  attemptNow,
   type Intaken,
   onWritten,
   openReceiver,
@@ -34,6 +36,7 @@ import {
   settle,
   subscription,
   takeAgain,
+  takeRefused,
   takeResponse,
   zoneRules,
 } from "../../kds/receiver.ts";
@@ -44,6 +47,8 @@ import {
   openSender,
   owe,
   rejections,
+  resend,
+  resendAfter,
   type Sender,
   takeResponses,
 } from "../../kds/sender.ts";
@@ -132,6 +137,8 @@ interface State {
   /** What global survived; of the process that was there last. */
   readonly trust: Trust;
   readonly trustedInstance: string;
+  /** What of global's could not be taken. */
+  readonly quarantine: Quarantine;
   readonly lastError: string | null;
   /** Why global does not take this zone in, until it does: the connection alone says nothing. */
   readonly refusal: string | null;
@@ -171,6 +178,7 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
       insight: NO_INSIGHT,
       trust: newTrust(),
       trustedInstance: "",
+      quarantine: new Map(),
       lastError: null,
       refusal: null,
     };
@@ -181,7 +189,7 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
   receive(state, msg, at) {
     switch (msg.tag) {
       case "resources_changed":
-        return msg.full ? loaded(state, msg, at) : changed(state, msg);
+        return msg.full ? loaded(state, msg, at) : changed(state, msg, at);
       case "connect_due":
         return state.session?.up ? [state, []] : connect(state, at);
       case "connected":
@@ -220,6 +228,10 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
           takeAgain(state.session.receiver, msg.typeUrl, state.image),
           at,
         );
+      case "resend_due":
+        return resendRefused(state, msg.typeUrl);
+      case "attempt_due":
+        return attempt(state, at);
       case "settle_due":
         return settled(state, at);
       case "accept_global":
@@ -247,7 +259,7 @@ function kinds({ descriptors }: UplinkArgs): readonly ResourceDescriptor[] {
 // The connection
 
 function connect(state: State, at: Context): Turn<State> {
-  const { args, connections } = state;
+  const { args, connections, quarantine } = state;
   // Not the number alone: an event may come late from before a restart of this actor.
   const connection = `${at.nowMs.toString(36)}-${connections + 1}`;
   const rules = zoneRules(globalToZone(args.descriptors));
@@ -255,7 +267,7 @@ function connect(state: State, at: Context): Turn<State> {
   noteUntold(state.reports);
   const session: Session = {
     connection,
-    receiver: openReceiver(connection, { rules, nodeId: args.zone }),
+    receiver: openReceiver(connection, { rules, nodeId: args.zone, quarantine }),
     sender: openSender(state.trust),
     up: false,
     global: null,
@@ -501,21 +513,56 @@ function intaken(state: State, result: Intaken, at: Context): Turn<State> {
     const { again } = result;
     effects.push(timer(`again ${again}`, AGAIN_MS, { tag: "again_due", typeUrl: again }));
   }
+  if (result.attemptAfterMs !== null) {
+    effects.push(timer("attempt", result.attemptAfterMs, { tag: "attempt_due" }));
+  }
+  if (result.out.length > 0) {
+    effects.push(log("info", "resources of global out of quarantine", { names: [...result.out] }));
+  }
   if (result.rejected.length > 0) {
     effects.push(
       // That it holds on was told once; that it does so of every type is for whoever looks closely.
       log(allegiance.held ? "debug" : "warn", "resources of global rejected", {
-        type: result.answer?.typeUrl ?? "",
+        type: result.typeUrl,
         reason: result.rejected.join("; ").slice(0, MESSAGE_CHARS_MAX),
       }),
+      count("ursa_kds_refused_total", { peer: "global", type: result.typeUrl }),
     );
   }
-  if (!result.answer) return [state, effects];
+  const isNews = result.rejected.length + result.out.length > 0;
+  const [told, insight] = isNews ? insightSoon(state) : [state, []];
+  effects.push(...insight);
+  if (!result.answer) return [told, effects];
   effects.push(kds({ do: "send", connection, request: result.answer }));
   if (state.refusal !== null) effects.push(log("info", "global takes this zone again"));
   // A session that got this far works: the next one need not wait.
-  const [next, report] = reportSoon({ ...state, attempts: 0, refusal: null, lastError: null });
+  const [next, report] = reportSoon({ ...told, attempts: 0, refusal: null, lastError: null });
   return [next, [...effects, ...report]];
+}
+
+/** What was in the way of what is in quarantine may be gone. */
+function attempt(state: State, at: Context): Turn<State> {
+  const { session } = state;
+  if (!session) return [state, []];
+  const afterMs = attemptNow(session.receiver);
+  const again = afterMs === null ? [] : [timer("attempt", afterMs, { tag: "attempt_due" })];
+  return attemptAt(state, { effects: again }, at);
+}
+
+function attemptAt(
+  state: State,
+  { types, effects }: { readonly types?: readonly string[]; readonly effects: readonly Effect[] },
+  at: Context,
+): Turn<State> {
+  const { session, image, allegiance } = state;
+  if (!session || !image || allegiance.held) return [state, effects];
+  return takeRefused(session.receiver, image, types).reduce<Turn<State>>(
+    ([current, before], taken) => {
+      const [next, after] = intaken(current, taken, at);
+      return [next, [...before, ...after]];
+    },
+    [state, effects],
+  );
 }
 
 function acceptGlobal(state: State, to: ReplyTo, at: Context): Turn<State> {
@@ -568,7 +615,7 @@ function loaded(state: State, msg: ResourcesChanged, at: Context): Turn<State> {
   return [written, [...effects, ...dial, ...insightWrite]];
 }
 
-function changed(state: State, msg: ResourcesChanged): Turn<State> {
+function changed(state: State, msg: ResourcesChanged, at: Context): Turn<State> {
   if (!state.image) return [state, []];
   applyChanges(state.image, msg.changes);
   const next = { ...state, revision: msg.revision };
@@ -578,7 +625,9 @@ function changed(state: State, msg: ResourcesChanged): Turn<State> {
     const descriptor = up.find(({ name }) => name === key.type);
     return descriptor ? offer(next, descriptor, wireName(key)) : [];
   });
-  return pump(next, effects);
+  const [pumped, sent] = pump(next, effects);
+  const types = concerned(state.quarantine, msg.changes.map(({ key }) => key));
+  return types.length > 0 ? attemptAt(pumped, { types, effects: sent }, at) : [pumped, sent];
 }
 
 function offer(state: State, descriptor: ResourceDescriptor, local: string): readonly Effect[] {
@@ -630,6 +679,9 @@ function requestReceived(
       }),
       count("kds_nack_total", { zone_name: state.args.zone, resource_type: said.typeUrl }),
     );
+    const afterMs = resendAfter(session.sender, said.typeUrl);
+    const again = { tag: "resend_due", typeUrl: said.typeUrl } as const;
+    if (afterMs !== null) effects.push(timer(`resend ${said.typeUrl}`, afterMs, again));
   }
   const { connection } = session;
   const known = state.insight.current || !peer
@@ -650,6 +702,11 @@ function requestReceived(
   return [noted, [...sent, ...insight]];
 }
 
+function resendRefused(state: State, typeUrl: string): Turn<State> {
+  if (state.session) resend(state.session.sender, typeUrl);
+  return pump(state, []);
+}
+
 /** Statistics can wait; coming and going is written at once. */
 function insightSoon(state: State): Turn<State> {
   const { insight } = state;
@@ -664,7 +721,7 @@ function insightNow(state: State, at: Context): Turn<State> {
   if (!insight.dirty) return [state, []];
   return [{ ...state, insight: { ...insight, dirty: false } }, [
     cancel("insight"),
-    writeInsight(insight, { zone: args.zone, rejected: rejectedBy(state) }, at),
+    writeInsight(insight, { zone: args.zone, ...troubles(state) }, at),
   ]];
 }
 
@@ -754,13 +811,18 @@ function statusOf(state: State): UplinkStatus & JsonObject {
     revision: accepted?.revision ?? 0,
     held: held ? `${held.reason}; ${ADVICE}` : null,
     lastError,
-    rejected: Object.fromEntries(rejectedBy(state)),
+    ...troubles(state),
   };
 }
 
-/** What global said no to, and what it could not be told. */
-function rejectedBy({ session, book }: State): ReadonlyMap<string, string> {
-  return session ? rejections(session.sender, book) : new Map();
+/** What global said no to, and what it could not be told; and what of global's was not taken. */
+function troubles(
+  { session, book, quarantine }: State,
+): Pick<UplinkStatus, "rejected" | "refused"> {
+  return {
+    rejected: session ? Object.fromEntries(rejections(session.sender, book)) : {},
+    refused: renderQuarantine(quarantine),
+  };
 }
 
 function kds(what: ClientCommand): Effect {

@@ -28,6 +28,10 @@ export type ZoneMsg =
   | { readonly tag: "insight_written"; readonly ref: string; readonly value: WriteResult }
   | { readonly tag: "remains_deleted"; readonly ref: string; readonly value: WriteResult }
   | { readonly tag: "again_due"; readonly typeUrl: string }
+  /** What the peer refused of a type is sent again. */
+  | { readonly tag: "resend_due"; readonly typeUrl: string }
+  /** What is in quarantine is tried again. */
+  | { readonly tag: "attempt_due" }
   | { readonly tag: "insight_due" }
   | { readonly tag: "describe"; readonly reply: ReplyTo };
 
@@ -39,5 +43,7 @@ export interface ZoneStatus {
   readonly revision: number;
   /** Type to message: what the zone said no to. */
   readonly rejected: Readonly<Record<string, string>>;
+  /** By type, what of the zone's could not be taken (kds/quarantine.ts). */
+  readonly refused: JsonObject;
   readonly peer: string;
 }

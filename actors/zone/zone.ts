@@ -15,7 +15,9 @@ import { globalToZone, zoneToGlobal } from "../../kds/direction.ts";
 import { CLUSTER_ID_CONFIG, goesToZone, zoneOf } from "../../kds/filter.ts";
 import { applyChanges, emptyImage, type Image, replaceImage } from "../../kds/image.ts";
 import { encodeDownward, enter, type OfferBook, openBook } from "../../kds/offers.ts";
+import { concerned, type Quarantine, renderQuarantine } from "../../kds/quarantine.ts";
 import {
+  attemptNow,
   globalRules,
   type Intaken,
   onWritten,
@@ -23,6 +25,7 @@ import {
   type Receiver,
   subscription,
   takeAgain,
+  takeRefused,
   takeResponse,
 } from "../../kds/receiver.ts";
 import {
@@ -32,6 +35,8 @@ import {
   openSender,
   owe,
   rejections,
+  resend,
+  resendAfter,
   type Sender,
   type SenderEvent,
   settledRevision,
@@ -129,6 +134,8 @@ interface State {
   /** What the zone survived; of the process that last came. */
   readonly trust: Trust;
   readonly trustedInstance: string;
+  /** What of the zone's could not be taken. */
+  readonly quarantine: Quarantine;
   readonly takeoversAtMs: readonly number[];
   /** Whose the name is, as far as that is told. */
   readonly holder: Holder | null;
@@ -167,6 +174,7 @@ export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
       healthAtMs: null,
       trust: newTrust(),
       trustedInstance: "",
+      quarantine: new Map(),
       takeoversAtMs: [],
       holder: null,
       rival: null,
@@ -205,6 +213,10 @@ export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
           takeAgain(state.up.receiver, msg.typeUrl, state.image),
           at,
         );
+      case "resend_due":
+        return resendRefused(state, msg.typeUrl);
+      case "attempt_due":
+        return attempt(state, at);
       case "health_checked":
         return [{ ...state, healthAtMs: at.nowMs }, progressOf(state, msg.reports)];
       case "insight_due":
@@ -298,7 +310,7 @@ function streamTaken(
   const [taken, takeover] = old ? takenOver(state, { old, by: caller.peer }, at) : [state, []];
   const next: State = kind === "global_to_zone"
     ? { ...endDown(taken, at), down: openDown(taken.trust, msg, at) }
-    : { ...taken, up: openUp(taken.args, msg, at) };
+    : { ...taken, up: openUp(taken, msg, at) };
   const admit: ServerCommand = { do: "admit", stream, to: at.self };
   const effects: Effect[] = [
     ...takeover,
@@ -355,7 +367,7 @@ function openDown(
 }
 
 function openUp(
-  { zone, descriptors }: ZoneArgs,
+  { args: { zone, descriptors }, quarantine }: State,
   { stream, caller }: ServerEvent & { readonly tag: "stream_opened" },
   at: Context,
 ): Up {
@@ -365,7 +377,7 @@ function openUp(
     stream,
     peer: caller.peer,
     openedAtMs: at.nowMs,
-    receiver: openReceiver(stream, { rules, nodeId: zone }),
+    receiver: openReceiver(stream, { rules, nodeId: zone, quarantine }),
     asked: false,
   };
 }
@@ -466,9 +478,17 @@ function requestReceived(
       }),
       count("kds_nack_total", { zone_name: state.args.zone, resource_type: said.typeUrl }),
     );
+    const afterMs = resendAfter(sender, said.typeUrl);
+    const again = { tag: "resend_due", typeUrl: said.typeUrl } as const;
+    if (afterMs !== null) effects.push(timer(`resend ${said.typeUrl}`, afterMs, again));
   }
   const [pumped, more] = pump(next);
   return [pumped, [...effects, ...more]];
+}
+
+function resendRefused(state: State, typeUrl: string): Turn<State> {
+  if (state.down) resend(state.down.sender, typeUrl);
+  return pump(state);
 }
 
 /** The first request says what the peer is able to read: names, and kinds of policies. */
@@ -694,16 +714,55 @@ function intaken(state: State, result: Intaken, at: Context): Turn<State> {
     const what: ServerCommand = { do: "send", stream, request: result.answer };
     effects.push(command("kds", what));
   }
+  if (result.attemptAfterMs !== null) {
+    effects.push(timer("attempt", result.attemptAfterMs, { tag: "attempt_due" }));
+  }
+  if (result.out.length > 0) {
+    effects.push(
+      log("info", "resources of a zone out of quarantine", {
+        zone: state.args.zone,
+        names: [...result.out],
+      }),
+    );
+  }
   if (result.rejected.length > 0) {
     effects.push(
       log("warn", "resources of a zone rejected", {
         zone: state.args.zone,
-        type: result.answer?.typeUrl ?? "",
+        type: result.typeUrl,
         reason: result.rejected.join("; ").slice(0, MESSAGE_CHARS_MAX),
       }),
+      count("ursa_kds_refused_total", { peer: state.args.zone, type: result.typeUrl }),
     );
   }
-  return [state, effects];
+  if (result.rejected.length + result.out.length === 0) return [state, effects];
+  const [noted, insight] = insightSoon(state);
+  return [noted, [...effects, ...insight]];
+}
+
+/** What was in the way of what is in quarantine may be gone. */
+function attempt(state: State, at: Context): Turn<State> {
+  const { up } = state;
+  if (!up) return [state, []];
+  const afterMs = attemptNow(up.receiver);
+  const again = afterMs === null ? [] : [timer("attempt", afterMs, { tag: "attempt_due" })];
+  return attemptAt(state, { effects: again }, at);
+}
+
+function attemptAt(
+  state: State,
+  { types, effects }: { readonly types?: readonly string[]; readonly effects: readonly Effect[] },
+  at: Context,
+): Turn<State> {
+  const { up, image } = state;
+  if (!up || !image) return [state, effects];
+  return takeRefused(up.receiver, image, types).reduce<Turn<State>>(
+    ([current, before], taken) => {
+      const [next, after] = intaken(current, taken, at);
+      return [next, [...before, ...after]];
+    },
+    [state, effects],
+  );
 }
 
 // Changes of global's own state
@@ -712,7 +771,7 @@ function resourcesChanged(state: State, msg: ResourcesChanged, at: Context): Tur
   if (state.deleted) return msg.full ? deleteRemains(state, msg, at) : [state, []];
   if (!state.down && !state.up) return [state, []];
   if (!state.image && !msg.full) return [state, []];
-  return msg.full ? loaded(state, msg) : changed(state, msg);
+  return msg.full ? loaded(state, msg) : changed(state, msg, at);
 }
 
 function loaded(state: State, msg: ResourcesChanged): Turn<State> {
@@ -730,9 +789,14 @@ function imageFor({ descriptors }: ZoneArgs): Image {
   return emptyImage([...globalToZone(descriptors), ...zoneToGlobal(descriptors), ...zones]);
 }
 
-function changed(state: State, msg: ResourcesChanged): Turn<State> {
+function changed(state: State, msg: ResourcesChanged, at: Context): Turn<State> {
   applyChanges(state.image!, msg.changes);
-  const next = { ...state, revision: msg.revision };
+  const [next, effects] = offerChanged({ ...state, revision: msg.revision }, msg);
+  const types = concerned(state.quarantine, msg.changes.map(({ key }) => key));
+  return types.length > 0 ? attemptAt(next, { types, effects }, at) : [next, effects];
+}
+
+function offerChanged(next: State, msg: ResourcesChanged): Turn<State> {
   if (!next.down?.subscription) return [next, []];
   advance(next.down.sender, msg.revision);
   const offered = msg.changes.flatMap(({ key }) => reoffer(next, key.type, wireName(key)));
@@ -842,7 +906,7 @@ function writeInsight(state: State, at: Context): Effect {
 }
 
 function ursaStatus(state: State, at: Context): JsonObject {
-  const { down, takeoversAtMs } = state;
+  const { down, takeoversAtMs, quarantine } = state;
   const rival = rivalNow(state, at);
   const rejected = down
     ? [...rejections(down.sender, down.book)].map(([type, message]) => [
@@ -854,6 +918,7 @@ function ursaStatus(state: State, at: Context): JsonObject {
   return {
     ...(down && { revision: settledRevision(down.sender) }),
     ...(rejected.length > 0 && { rejected: Object.fromEntries(rejected) }),
+    ...(quarantine.size > 0 && { refused: renderQuarantine(quarantine) }),
     ...(rival && { alarm: rival.message }),
     ...(!rival && recent.length > TAKEOVERS_ALARM && {
       alarm: `${recent.length} takeovers within a minute: is this zone's name used twice?`,
@@ -861,12 +926,13 @@ function ursaStatus(state: State, at: Context): JsonObject {
   };
 }
 
-function statusOf({ args, down, up }: State): ZoneStatus & JsonObject {
+function statusOf({ args, down, up, quarantine }: State): ZoneStatus & JsonObject {
   return {
     zone: args.zone,
     online: down !== null,
     revision: down ? settledRevision(down.sender) : 0,
     rejected: down ? Object.fromEntries(rejections(down.sender, down.book)) : {},
+    refused: renderQuarantine(quarantine),
     peer: (down ?? up)?.peer ?? "",
   };
 }

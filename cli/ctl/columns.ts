@@ -143,12 +143,17 @@ export const INSPECT_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
 /** What an operator should know of an item, though no column of kumactl's has room for it. */
 export const INSPECT_WARNINGS: Readonly<Record<string, (item: JsonObject) => readonly string[]>> = {
   Zone: ({ name, zoneInsight }) => {
-    const { alarm, rejected } = objectOf(objectOf(zoneInsight)["ursa"]);
+    const { alarm, rejected, refused } = objectOf(objectOf(zoneInsight)["ursa"]);
     return [
       ...(typeof alarm === "string" ? [`zone ${name}: ${alarm}`] : []),
       ...Object.entries(objectOf(rejected)).map(([type, reason]) =>
         `zone ${name}, not all of ${type} has passed: ${reason}`
       ),
+      ...Object.entries(objectOf(refused)).map(([type, what]) => {
+        const { count, resources } = objectOf(what);
+        const reasons = Object.entries(objectOf(resources)).map((one) => one.join(": "));
+        return `zone ${name}, ${count} of ${type} could not be taken: ${reasons.join("; ")}`;
+      }),
     ];
   },
 };

@@ -252,11 +252,13 @@ Deno.test("inspect shows streams and versions in kumactl's columns", () =>
       "kv",
     ]);
     assert.match(lines[2] ?? "", /^off {4}Offline/);
-    const ursa = { rejected: { Secret: "s-1 exists" } };
+    const refused = { Dataplane: { count: 1, resources: { "web-1.default": "has no name" } } };
+    const ursa = { rejected: { Secret: "s-1 exists" }, refused };
     await plane.put({ type: "ZoneInsight", name: "east", spec: { subscriptions, ursa } });
     assert.equal(
       (await run("inspect", "zones")).err,
-      "warning: zone east, not all of Secret has passed: s-1 exists\n",
+      "warning: zone east, not all of Secret has passed: s-1 exists\n" +
+        "warning: zone east, 1 of Dataplane could not be taken: web-1.default: has no name\n",
     );
 
     await plane.put({ type: "Mesh", name: "default", spec: {} });
