@@ -50,7 +50,7 @@ Deno.test("resolveConfig() has Kuma's ports, loopback and a data folder by defau
     zoneAuth: "token",
     zoneAuthExempt: [],
     reloadableTokens: false,
-    deregistrationDelayMs: 10_000,
+    endpointLeaseMs: 10_000,
     healthReportMs: 5_000,
     initialPolicies: "none",
     meshRoutingResources: false,
@@ -114,7 +114,7 @@ Deno.test("resolveConfig() reads every setting from a flag, a variable and the f
     zoneAuth: "none",
     zoneAuthExempt: "kuma-1,kuma-2",
     reloadableTokens: "true",
-    deregistrationDelayMs: "250ms",
+    endpointLeaseMs: "30s",
     healthReportMs: "1s",
     initialPolicies: "kuma",
     meshRoutingResources: "true",
@@ -180,7 +180,7 @@ Deno.test("resolveConfig() lists all problems at once, each with its place", () 
     () =>
       resolve("remote", {
         flags: { apiPort: "70000", vipRange: "240.0.0.0" },
-        env: { URSA_DEREGISTRATION_DELAY: "ten seconds", URSA_BIND: "localhost" },
+        env: { URSA_ENDPOINT_LEASE: "ten seconds", URSA_BIND: "localhost" },
         file: "logLevel: loud\napiport: 1\nkdsPort: 5685\nfrobnicate: 1\n",
       }),
     {
@@ -194,7 +194,7 @@ Deno.test("resolveConfig() lists all problems at once, each with its place", () 
   URSA_BIND: must be an IP address, is "localhost"
   --api-port: must be a port from 0 to 65535, is "70000"
   --vip-range: must be a range such as 240.0.0.0/4, is "240.0.0.0"
-  URSA_DEREGISTRATION_DELAY: must be a duration such as 500ms, 10s or 1h30m, is "ten seconds"
+  URSA_ENDPOINT_LEASE: must be a duration such as 500ms, 10s or 1h30m, is "ten seconds"
   ursa.yaml: logLevel: must be one of debug, info, warn, error, is "loud"`,
     },
   );

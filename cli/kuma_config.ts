@@ -68,7 +68,7 @@ function zoneServers(config: ControlPlaneConfig): JsonObject {
   const byToken = config.dpAuth === "token";
   return {
     bootstrapServer: { params: { xdsPort: config.dpPort } },
-    xdsServer: { dataplaneDeregistrationDelay: `${config.deregistrationDelayMs / 1_000}s` },
+    xdsServer: { dataplaneDeregistrationDelay: `${config.endpointLeaseMs / 1_000}s` },
     dnsServer: {
       domain: "mesh",
       CIDR: config.vipRange,

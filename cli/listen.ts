@@ -90,15 +90,16 @@ export function listenDp(parts: Parts, system: System, late: LatePort): Promise<
       cert: certificate.cert,
       key: certificate.key,
       identifier: instanceId,
+      leaseMs: config.endpointLeaseMs,
       http: (request) => answerHttp(request, parts, system),
       ads: {
         opened: (stream, { node, dialect, authorization: credential }, request) => {
           open(stream, { tag: "stream_opened", stream, node, dialect, request, credential });
         },
         request: (stream, request) => tell({ tag: "stream_request", stream, request }),
-        closed: (stream) => {
+        closed: (stream, silentMs) => {
           streams.delete(stream);
-          tell({ tag: "stream_closed", stream });
+          tell({ tag: "stream_closed", stream, silentMs });
         },
       },
       health: {

@@ -236,6 +236,9 @@ function treeOfGlobal(parts: TreeParts): Tree {
   });
 }
 
+/** Envoy's client that reads tokens from files waits up to 30 s between attempts, whatever one says. */
+const SLOW_RETURN_MS = 35_000;
+
 function treeOfZone(parts: TreeParts): Tree {
   const { config, kinds, instanceId } = parts;
   const { zone } = config;
@@ -257,7 +260,11 @@ function treeOfZone(parts: TreeParts): Tree {
         vipPort: config.vipPort,
         admin: parts.admin && "server" in parts.admin ? parts.admin.server : null,
         healthReportMs: config.healthReportMs,
-        deregistrationDelayMs: config.deregistrationDelayMs,
+        leaseMs: config.endpointLeaseMs,
+        firstLeaseMs: Math.max(
+          config.endpointLeaseMs,
+          config.reloadableTokens ? SLOW_RETURN_MS : 0,
+        ),
       },
       auth: config.dpAuth,
       keys: parts.keys,

@@ -6,6 +6,7 @@ import { durationMs } from "../core/duration.ts";
 import type { AccessRules, Grant } from "../api/access.ts";
 import { isZoneName } from "../core/names.ts";
 import type { TokenKind } from "../core/token.ts";
+import { LEASE_MS_MIN } from "../xds/lease.ts";
 
 /** How a peer proves who it is. */
 export type Authentication = "token" | "none";
@@ -51,7 +52,8 @@ export interface ControlPlaneConfig {
   readonly zoneAuthExempt: readonly string[];
   /** Envoys read their tokens from a file for each connection, so that a new one needs no restart. */
   readonly reloadableTokens: boolean;
-  readonly deregistrationDelayMs: number;
+  /** How long a proxy is an endpoint of others after its last sign of life. */
+  readonly endpointLeaseMs: number;
   /** How often Envoys report whether workloads answer; 0: they probe nothing. */
   readonly healthReportMs: number;
   /** Whether a new mesh, and the control plane itself, begins with what Kuma's would. */
@@ -326,13 +328,13 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
   dpTokenSecrets: useSecrets("dataplane", "Admission", ZONES),
   zoneTokenKeys: publicKeys("zone", "Admission", EVERY),
   zoneTokenSecrets: useSecrets("zone", "Admission", EVERY),
-  deregistrationDelayMs: {
+  endpointLeaseMs: {
     argument: "DURATION",
     group: "Admission",
-    help: "a proxy whose last stream ended stays registered for this long",
+    help: "a proxy that nothing is heard of stays an endpoint of others for this long; 5s at least",
     modes: ZONES,
     fallback: "10s",
-    parse: duration,
+    parse: lease,
   },
   healthReportMs: {
     argument: "DURATION",
@@ -471,6 +473,13 @@ function port(least: 0 | 1): (text: string) => Parsed<number> {
 }
 
 /** Go's notation, since that is what the durations in Kuma's resources look like. */
+function lease(text: string): Parsed<number> {
+  const parsed = duration(text);
+  if ("error" in parsed || parsed.value >= LEASE_MS_MIN) return parsed;
+  const seconds = LEASE_MS_MIN / 1_000;
+  return { error: `must be ${seconds}s or more, since proxies come back only so fast, is ${text}` };
+}
+
 function duration(text: string): Parsed<number> {
   const value = durationMs(text);
   return value === null

@@ -154,6 +154,7 @@ function googleGrpc({ request, host, port, caCert }: Bootstrapping): JsonObject 
           "grpc.keepalive_time_ms": { intValue: "10000" },
           "grpc.keepalive_timeout_ms": { intValue: "30000" },
           "grpc.http2.max_pings_without_data": { intValue: "0" },
+          "grpc.max_reconnect_backoff_ms": { intValue: "3000" },
         },
       },
     },

@@ -4,20 +4,18 @@ import type { XdsCommand } from "../actors/dataplane/messages.ts";
 import { PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
 import { INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE } from "../core/grpc_status.ts";
 import type { Dialect, Outgoing } from "../xds/stream.ts";
+import { keepaliveOf } from "../xds/lease.ts";
 import { readRequest, writeResponse } from "../xds/wire.ts";
 import type { Host } from "./kds_edges.ts";
 import type { DialOptions, End, Ended, Handler } from "./network.ts";
 
-const KEEPALIVE_MS = 15_000;
-
-export const ADS_DIAL: DialOptions = {
-  port: "dp",
-  timeoutMs: 5_000,
-  keepalive: {
-    client: { intervalMs: 30_000, timeoutMs: 10_000 },
-    server: { intervalMs: KEEPALIVE_MS, timeoutMs: KEEPALIVE_MS },
-  },
-};
+export function adsDial(leaseMs: number): DialOptions {
+  return {
+    port: "dp",
+    timeoutMs: 5_000,
+    keepalive: { client: { intervalMs: 30_000, timeoutMs: 10_000 }, server: keepaliveOf(leaseMs) },
+  };
+}
 
 interface Open {
   readonly end: End;
@@ -61,10 +59,10 @@ export class AdsEdge {
         }
       },
       ended: () => {
-        this.#closed(stream);
+        this.#closed(stream, end);
         end.close();
       },
-      lost: () => this.#closed(stream),
+      lost: () => this.#closed(stream, end),
     };
   }
 
@@ -128,12 +126,12 @@ export class AdsEdge {
 
   #finish(stream: string, end: End, channel: string, why: Ended): void {
     end.end(channel, why);
-    this.#closed(stream);
+    this.#closed(stream, end);
   }
 
-  #closed(stream: string): void {
+  #closed(stream: string, end: End): void {
     if (!this.#open.delete(stream)) return;
-    this.#tell({ tag: "stream_closed", stream });
+    this.#tell({ tag: "stream_closed", stream, silentMs: end.silentMs });
   }
 
   #tell(msg: ProxiesMsg): boolean {

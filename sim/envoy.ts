@@ -6,7 +6,7 @@ import type { ProxyKey } from "../core/proxy.ts";
 import type { JsonObject } from "../core/resource.ts";
 import { TYPES, type TypeUrl } from "../xds/snapshot.ts";
 import type { AdsRequest, Dialect } from "../xds/stream.ts";
-import { ADS_DIAL } from "./ads_edge.ts";
+import { adsDial } from "./ads_edge.ts";
 import { type Held, readResponse, type Response, writeRequest } from "./ads_messages.ts";
 import type { Dice } from "./dice.ts";
 import type { End, Ended, Network, Site } from "./network.ts";
@@ -33,6 +33,8 @@ export interface EnvoyOptions {
   readonly metadata?: JsonObject;
   readonly site: Site;
   readonly server: Site;
+  /** Of its control plane, which pings it accordingly. */
+  readonly leaseMs: number;
   readonly network: Network;
   readonly dice: Dice;
   readonly events: EnvoyEvents;
@@ -150,7 +152,7 @@ export class Envoy {
   #dial(): void {
     const { network, site, server, dice } = this.options;
     const dialing = ++this.#dialing;
-    network.dial(site, server, ADS_DIAL, (end) => {
+    network.dial(site, server, adsDial(this.options.leaseMs), (end) => {
       if (dialing !== this.#dialing || !this.running) {
         return typeof end === "string" ? undefined : end.close();
       }

@@ -199,7 +199,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "never departs",
     says: "a proxy that is gone stays everybody's endpoint",
-    around: at("dataplanes", never((effect) => isTimer(effect, "departure"))),
+    around: at("dataplanes", never((effect) => isTimer(effect, "lease"))),
   },
   {
     name: "a late close ends the newer stream",

@@ -279,12 +279,16 @@ export class End {
   open = true;
   /** Its machine is gone, without a word. */
   gone = false;
+  goneAtMs = 0;
   /** Frames are taken from the wire only this long after they came: a slow reader. */
   readingDelayMs = 0;
   readonly #keepalive: Keepalive;
   readonly #queues = new Map<string, Item[]>();
   readonly #pumping = new Set<string>();
   #suspected = false;
+  #heardAtMs: number;
+  /** The last answer to a ping, for a side that waits for the next one. */
+  #pongedAtMs = 0;
 
   constructor(
     connection: Connection,
@@ -295,6 +299,14 @@ export class End {
     this.site = site;
     this.out = out;
     this.#keepalive = keepalive;
+    this.#heardAtMs = connection.network.agenda.nowMs;
+  }
+
+  /** For how long nothing has come in, answers to pings included. */
+  get silentMs(): number {
+    const { nowMs } = this.connection.network.agenda;
+    const pongedAtMs = this.#suspected ? this.#pongedAtMs : nowMs - this.#keepalive.intervalMs;
+    return nowMs - Math.max(this.#heardAtMs, pongedAtMs);
   }
 
   get peer(): End {
@@ -337,6 +349,7 @@ export class End {
   vanish(): void {
     this.open = false;
     this.gone = true;
+    this.goneAtMs = this.connection.network.agenda.nowMs;
     this.#queues.clear();
     this.connection.stir();
     this.connection.closed();
@@ -356,22 +369,28 @@ export class End {
   }
 
   /** Hears nothing: gives up unless that changes within the time of a ping and its answer. */
-  suspect(): void {
+  suspect(sinceMs = this.connection.network.agenda.nowMs): void {
     if (!this.open || this.#suspected) return;
     this.#suspected = true;
     const { intervalMs, timeoutMs } = this.#keepalive;
     const { network, dice } = this.connection;
-    const sinceMs = network.agenda.nowMs;
-    network.agenda.after(dice.random() * intervalMs + timeoutMs, () => {
-      this.#suspected = false;
-      if (!this.open || this.site.paused) return;
-      if (this.connection.echoes) return;
+    const pingMs = dice.random() * intervalMs;
+    this.#pongedAtMs = sinceMs + pingMs - intervalMs;
+    network.agenda.at(Math.max(network.agenda.nowMs, sinceMs + pingMs + timeoutMs), () => {
+      if (!this.open || this.site.paused || this.connection.echoes) {
+        this.#suspected = false;
+        return;
+      }
       const closedAtMs = Math.max(
         this.out.open ? 0 : this.out.closedAtMs,
         this.peer.out.open ? 0 : this.peer.out.closedAtMs,
+        this.peer.goneAtMs,
       );
       // It was whole for a while, and is silent anew.
-      if (closedAtMs > sinceMs) return this.suspect();
+      if (closedAtMs > sinceMs) {
+        this.#suspected = false;
+        return this.suspect(closedAtMs);
+      }
       network.count("keepalive");
       const { peer } = this;
       this.lose("keepalive: no answer");
@@ -436,6 +455,7 @@ export class End {
     const { peer, connection: { network } } = this;
     if (!peer.open) return;
     const { journal, agenda } = network;
+    peer.#heardAtMs = agenda.nowMs;
     journal.number(agenda.nowMs * 1000);
     journal.text(peer.site.name);
     if ("bytes" in item) {

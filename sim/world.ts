@@ -88,7 +88,7 @@ export interface WorldOptions {
   readonly global: boolean;
   /** Share of runs in which a place of bad luck is active. */
   readonly bad: number;
-  readonly deregistrationDelayMs?: number;
+  readonly leaseMs?: number;
   readonly vipGraceMs?: number;
   /** Lines to read are kept. */
   readonly readable?: boolean;
@@ -236,6 +236,7 @@ export class World {
         ...made,
         site: this.network.site(id),
         server: zone.site,
+        leaseMs: zone.config.endpointLeaseMs,
         network: this.network,
         dice: new Dice(this.options.seed, id),
         events: {
@@ -440,12 +441,12 @@ export class World {
   }
 
   #config(mode: Mode, zone: string): ControlPlaneConfig {
-    const { deregistrationDelayMs = 10_000, vipGraceMs = 20_000 } = this.options;
+    const { leaseMs = 10_000, vipGraceMs = 20_000 } = this.options;
     const flags = {
       ...(mode === "global" ? { zoneAuth: "none" } : {
         dpAuth: "none",
         zone,
-        deregistrationDelay: `${deregistrationDelayMs}ms`,
+        endpointLease: `${leaseMs}ms`,
         vipGrace: `${vipGraceMs}ms`,
       }),
       ...(mode === "remote" && { global: "grpcs://global.example:5685" }),

@@ -3,7 +3,7 @@
 //  no stream ──stream_opened──▶ registering ──registered──▶ view ──▶ identity ──▶ snapshot ──▶ pushed
 //      ▲                            (durable)              (mesh)   (mTLS only)     │   ▲
 //      │                                                                            ▼   │ newest state,
-//      └──stream_closed, then after a delay: deregistered, and the actor ends     ACK/NACK  when it settles
+//      └──stream_closed, and when its lease is over: deregistered, the actor ends  ACK/NACK  when it settles
 //
 // Nothing here waits for a clock on the way to a configuration: each arrow is a message.
 
@@ -16,7 +16,12 @@ import {
   UNAVAILABLE,
 } from "../../core/grpc_status.ts";
 import type { MeshView, ViewKey } from "../../core/mesh_view.ts";
-import type { IdentityMaterial, ProxyKey, ProxyNode } from "../../core/proxy.ts";
+import {
+  type IdentityMaterial,
+  type ProxyKey,
+  type ProxyNode,
+  proxyText,
+} from "../../core/proxy.ts";
 import type { Draft, JsonObject, Resource, ResourceKey } from "../../core/resource.ts";
 import type { ZoneIngressSpec } from "../../core/zone.ts";
 import { generateDataplane, generateIngress } from "../../xds/generate.ts";
@@ -37,11 +42,10 @@ import { toHub, type WriteResult } from "../hub/messages.ts";
 import { IDENTITY } from "../identity/messages.ts";
 import { INSIGHTS, type InsightsMsg } from "../insights/messages.ts";
 import { meshPath } from "../mesh/messages.ts";
-import { type LeaveResult, PROXIES } from "../proxies/messages.ts";
+import { type LeaveResult, PROXIES, type ProxiesMsg } from "../proxies/messages.ts";
 import { type ProxyOutcome, RECEIPTS, type ReceiptsMsg } from "../receipts/messages.ts";
 import {
   type Actor,
-  cancel,
   command,
   type Context,
   count,
@@ -57,6 +61,7 @@ import { versionOf } from "./version.ts";
 import { announce, type Announcement, notReady, samePlaces } from "./announcement.ts";
 import { withHealth } from "./health.ts";
 import { claim, type Ownership, recall, remember, unowned } from "./fencing.ts";
+import * as leases from "./lease.ts";
 import {
   connected,
   counted,
@@ -82,10 +87,17 @@ interface Stream {
   readonly before: Ownership;
 }
 
+interface Leaving {
+  /** Who waits for it. */
+  readonly told: readonly ReplyTo[];
+  readonly because: string;
+}
+
 interface State {
   readonly args: DataplaneArgs;
   readonly stream: Stream | null;
   readonly ownership: Ownership;
+  readonly lease: leases.Lease;
   readonly metadata: JsonObject;
   readonly node: ProxyNode | null;
   /** The resource came with the stream, so it goes with the proxy. */
@@ -106,8 +118,8 @@ interface State {
   readonly healthOver: number | null;
   /** The run that asked to be taken out of others' endpoints, and stays out. */
   readonly draining: string | null;
-  /** While the end of the registration is on its way to the disk: who waits for it. */
-  readonly leaving: readonly ReplyTo[] | null;
+  /** While the end of the registration is on its way to the disk. */
+  readonly leaving: Leaving | null;
   /** Meshes whose actors were asked for their views. */
   readonly watched: ReadonlySet<string>;
   readonly views: ReadonlyMap<string, MeshView>;
@@ -132,6 +144,7 @@ interface State {
 
 const SUPERSEDED: LeaveResult = { ok: false, reason: "superseded" };
 const ANNOUNCE_AGAIN_MS = 1_000;
+const LEAVE_AGAIN_MS = 1_000;
 const HEALTH_AGAIN_MS = 1_000;
 const EAGER_REPORT_MS = 500;
 const ISSUING = "its certificate is being issued";
@@ -145,10 +158,17 @@ export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
   },
 
   init(args, at) {
+    // Nobody who was here before is gone because this control plane, or a part of it, was away.
+    const [lease, runsOut] = leases.lost(leases.unleased, {
+      leaseMs: args.settings.firstLeaseMs,
+      because: "the control plane began anew",
+      nowMs: at.nowMs,
+    });
     const state: State = {
       args,
       stream: null,
       ownership: unowned,
+      lease,
       metadata: {},
       node: null,
       selfRegistered: args.registered,
@@ -174,14 +194,13 @@ export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
       subscriptions: [],
       remarks: { rejected: null, alarm: null, waiting: null },
     };
-    // Without a stream soon, whoever registered this proxy is gone.
     const silent = send<InsightsMsg>(INSIGHTS, { tag: "proxy_silent", proxy: args.key });
     const { type, mesh } = args.key;
     const [watching, subscribe] = type === "ingress"
       // With its meshes, which it hears of there.
       ? [state, [toHub({ tag: "subscribe", to: at.self, types: ["ZoneIngress", "Mesh"] })]]
       : watchMeshes(state, [mesh], at);
-    return [watching, [silent, ...subscribe, departure(args)]];
+    return [watching, [silent, ...subscribe, runsOut]];
   },
 
   receive(state, msg, at) {
@@ -193,7 +212,9 @@ export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
         return stepped(state, onRequest(state.stream.ads, msg.request, state.snapshot), at);
       case "stream_closed":
         // Only the current stream counts: an old one may close late.
-        return msg.stream === state.stream?.id ? streamClosed(state, at) : [state, []];
+        return msg.stream === state.stream?.id
+          ? streamClosed(state, ended(msg.silentMs), at)
+          : [state, []];
       case "registered":
         // An earlier stream's says nothing of the current one.
         return msg.ref === state.stream?.id ? registered(state, msg.value, at) : [state, []];
@@ -242,17 +263,18 @@ export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
       case "barred":
         return barred(state, msg, at);
       case "left":
-        return left(state, msg.value, at);
-      case "deregister_due":
-        return deregister(state, null, at);
+        return left(state, msg, at);
+      case "lease_due":
+        return leaseDue(state, msg.serial, at);
     }
   },
 
-  describe: ({ stream, revision, owed, remarks, ownership }) => ({
+  describe: ({ stream, revision, owed, remarks, ownership, lease }) => ({
     online: stream !== null,
     revision,
     settled: !owed,
     instance: ownership.instance,
+    ...leases.renderLease(lease),
     ...(remarks.waiting !== null && { waiting: remarks.waiting }),
     ...(remarks.rejected && { rejected: remarks.rejected.message }),
   }),
@@ -277,7 +299,7 @@ function streamOpened(
       end(msg.stream, ABORTED, claimed.reason),
     ]];
   }
-  const effects: Effect[] = [cancel("departure")];
+  const effects: Effect[] = [];
   if (state.stream) {
     effects.push(end(state.stream.id, ABORTED, "a newer stream of this proxy took over"));
   }
@@ -336,8 +358,17 @@ function streamOpened(
     onRequest(stream.ads, msg.request, regenerated.snapshot),
     at,
   );
-  const overtaken = (state.leaving ?? []).map((to) => reply(to, SUPERSEDED));
-  return [next, [...effects, ...overtaken, ...more, ...out, tellInsight(next, true)]];
+  // Who sends its resource has come back when that is stored.
+  const [leased, renews] = msg.resource ? [next, []] : renew(next);
+  const overtaken = (state.leaving?.told ?? []).map((to) => reply(to, SUPERSEDED));
+  return [leased, [
+    ...effects,
+    ...overtaken,
+    ...more,
+    ...out,
+    ...renews,
+    tellInsight(leased, true),
+  ]];
 }
 
 /** A draining run that reconnects stays out; any other is offered once it listens. */
@@ -356,10 +387,18 @@ function offered(
   return draining === null ? offer : { now: notReady(offer.later ?? offer.now), later: null };
 }
 
-function streamClosed(state: State, at: Context): Turn<State> {
+interface Loss {
+  readonly because: string;
+  readonly silentMs?: number;
+}
+
+function streamClosed(state: State, loss: Loss, at: Context): Turn<State> {
+  // A stream that did not get as far as to renew a lease does not prolong it.
+  const [lease, runsOut] = state.lease.running ? [state.lease, []] : lose(state, loss, at);
   const next: State = {
     ...state,
     stream: null,
+    lease,
     announcement: null,
     owed: false,
     subscriptions: disconnected(state.subscriptions, at.nowMs),
@@ -367,8 +406,29 @@ function streamClosed(state: State, at: Context): Turn<State> {
   return [next, [
     ...(state.owed ? [progress(next, { state: "offline" }, at)] : []),
     tellInsight(next, true),
-    departure(state.args),
+    ...runsOut,
   ]];
+}
+
+function lose(
+  { lease, args: { settings } }: State,
+  loss: Loss,
+  { nowMs }: Context,
+): readonly [leases.Lease, readonly Effect[]] {
+  const [running, runsOut] = leases.lost(lease, { leaseMs: settings.leaseMs, ...loss, nowMs });
+  return [running, [runsOut]];
+}
+
+function renew(state: State): Turn<State> {
+  const [lease, cancelled] = leases.renewed(state.lease);
+  return [{ ...state, lease }, [cancelled]];
+}
+
+/** Between two pings everybody is silent. */
+function ended(silentMs: number): Loss {
+  const seconds = Math.round(silentMs / 1_000);
+  const because = seconds === 0 ? "its stream ended" : `nothing was heard of it for ${seconds} s`;
+  return { because, silentMs };
 }
 
 /** Ends the stream from this side. */
@@ -378,7 +438,7 @@ function dropStream(
   at: Context,
 ): Turn<State> {
   if (!state.stream) return [state, []];
-  const [next, effects] = streamClosed(state, at);
+  const [next, effects] = streamClosed(state, { because: why.message }, at);
   return [next, [end(state.stream.id, why.code, why.message), ...effects]];
 }
 
@@ -472,7 +532,11 @@ function announced(state: State, ref: string, result: WriteResult): Turn<State> 
 }
 
 function registered(state: State, result: WriteResult, at: Context): Turn<State> {
-  if (result.ok) return looked({ ...state, registeredAt: result.revision }, state.revision, at);
+  if (result.ok) {
+    const [leased, renews] = renew({ ...state, registeredAt: result.revision });
+    const [next, effects] = looked(leased, state.revision, at);
+    return [next, [...renews, ...effects]];
+  }
   const reason = result.reason === "invalid"
     ? result.violations.map(({ path, message }) => `${path}: ${message}`).join("; ")
     : result.reason;
@@ -484,7 +548,8 @@ function registered(state: State, result: WriteResult, at: Context): Turn<State>
       ownership: state.stream.before,
       selfRegistered: ownResource(state)?.labels[REGISTERED_BY_LABEL] === REGISTERED_BY_PROXY,
     }
-    : state;
+    // It came in time, and it is this side that could not store it.
+    : renew(state)[0];
   const [next, effects] = dropStream(refused, {
     code: invalid ? INVALID_ARGUMENT : UNAVAILABLE,
     message: `registration ${invalid ? "refused" : "not possible now"}: ${reason}`,
@@ -727,7 +792,7 @@ function leave(
   if (!resource) return [state, [reply(to, { ok: false, reason: "unknown" })]];
   if (how === "deregister") {
     const [alone, ended] = dropStream(state, { code: ABORTED, message: "deregistered" }, at);
-    const [next, effects] = deregister(alone, to, at);
+    const [next, effects] = deregister(alone, { because: "it said that it leaves", to }, at);
     return [next, [...ended, ...effects]];
   }
   // Somebody else's resource stays as it was written.
@@ -742,7 +807,7 @@ function leave(
   ]];
 }
 
-/** Without the grace of one that may come back. */
+/** Without a lease in which it might come back. */
 function barred(
   state: State,
   msg: DataplaneMsg & { readonly tag: "barred" },
@@ -750,37 +815,70 @@ function barred(
 ): Turn<State> {
   if (msg.stream !== state.stream?.id) return [state, [end(msg.stream, msg.code, msg.message)]];
   const [alone, ended] = dropStream(state, msg, at);
-  const [next, effects] = deregister(alone, null, at);
+  const [next, effects] = deregister(alone, { because: msg.message }, at);
   return [next, [...ended, ...effects]];
 }
 
-/** `to` is told when it is durable. */
-function deregister(state: State, to: ReplyTo | null, at: Context): Turn<State> {
+function leaseDue(state: State, serial: number, at: Context): Turn<State> {
+  const { args: { settings }, lease } = state;
+  const due = leases.due(lease, serial);
+  if (due === "old") return [state, []];
+  if (due !== "over") return [{ ...state, lease: due[0] }, [due[1]]];
+  // Who is about to be registered has come in time.
+  if (state.stream) return [state, [leases.again(lease, LEAVE_AGAIN_MS)]];
+  const own = ownResource(state);
+  const because = `${lease.running?.because}, and its lease of ${
+    settings.leaseMs / 1_000
+  } s is over`;
+  // Somebody has written it anew, and it is theirs from then on.
+  const isOthers = own && own.labels[REGISTERED_BY_LABEL] !== REGISTERED_BY_PROXY;
+  const registered = isOthers ? { ...state, selfRegistered: false } : state;
+  return deregister(registered, { because, expected: own?.version }, at);
+}
+
+function deregister(
+  state: State,
+  { because, to, expected }: {
+    readonly because: string;
+    /** Who is told when it is durable. */
+    readonly to?: ReplyTo;
+    /** The version that it is about: no newer one goes. */
+    readonly expected?: number | undefined;
+  },
+  at: Context,
+): Turn<State> {
   if (state.stream) return [state, []];
-  const leaving = [...state.leaving ?? [], ...(to ? [to] : [])];
+  const told = [...state.leaving?.told ?? [], ...(to ? [to] : [])];
+  const leaving = { because, ...state.leaving, told };
   if (state.leaving) return [{ ...state, leaving }, []];
   if (!state.selfRegistered) {
-    return [state, [...leaving.map((one) => reply(one, done(state))), ...gone(state, at)]];
+    return [state, [...told.map((one) => reply(one, done(state))), ...gone(state, at)]];
   }
+  const key = keyOf(state.args.key);
   return [{ ...state, leaving }, [
     toHub({
       tag: "write",
       by: at.self,
       ops: [
-        { op: "delete", key: keyOf(state.args.key) },
+        { op: "delete", key, ...(expected !== undefined && { expected }) },
         { op: "delete", key: insightKeyOf(state.args.key) },
       ],
-      reply: { path: at.self, tag: "left", ref: "" },
+      reply: { path: at.self, tag: "left", ref: String(state.lease.serial) },
     }),
   ]];
 }
 
-function left(state: State, result: WriteResult, at: Context): Turn<State> {
+function left(
+  state: State,
+  { ref, value: result }: DataplaneMsg & { readonly tag: "left" },
+  at: Context,
+): Turn<State> {
   // A stream came meanwhile: its registration follows the deletion.
-  if (!state.leaving) return [state, []];
-  const told = state.leaving.map((to) => reply(to, result));
+  if (!state.leaving || ref !== String(state.lease.serial)) return [state, []];
+  const { because } = state.leaving;
+  const told = state.leaving.told.map((to) => reply(to, result));
   const next = { ...state, leaving: null };
-  if (!result.ok) return [next, [...told, departure(state.args)]];
+  if (!result.ok) return [next, [...told, leases.again(state.lease, LEAVE_AGAIN_MS)]];
   // What insights still holds of it must not come back.
   const unseen = send<InsightsMsg>(INSIGHTS, {
     tag: "proxy_seen",
@@ -788,15 +886,24 @@ function left(state: State, result: WriteResult, at: Context): Turn<State> {
     insight: null,
     urgent: true,
   });
-  return [next, [...told, unseen, ...gone(state, at)]];
+  return [next, [
+    ...told,
+    unseen,
+    log("info", "proxy deregistered", { proxy: proxyText(state.args.key), because }),
+    ...gone(state, at, because),
+  ]];
 }
 
-function gone({ args: { key }, watched }: State, at: Context): readonly Effect[] {
+function gone(
+  { args: { key }, watched }: State,
+  at: Context,
+  because: string | null = null,
+): readonly Effect[] {
   return [
     ...[...watched].map((mesh) => send(meshPath(mesh), { tag: "unsubscribe_view", to: at.self })),
     toHub({ tag: "unsubscribe", to: at.self }),
     send(IDENTITY, { tag: "release_identity", proxy: key }),
-    send(PROXIES, { tag: "proxy_gone", path: at.self }),
+    send<ProxiesMsg>(PROXIES, { tag: "proxy_gone", path: at.self, because }),
     { do: "stop", path: at.self },
   ];
 }
@@ -814,10 +921,6 @@ function watchMeshes(state: State, meshes: readonly string[], at: Context): Turn
 function meshStarted(state: State, mesh: string, at: Context): Turn<State> {
   const reads = new Map([...state.reads].filter(([name]) => name !== mesh));
   return watchMeshes({ ...state, reads }, [mesh], at);
-}
-
-function departure({ settings }: DataplaneArgs): Effect {
-  return timer("departure", settings.deregistrationDelayMs, { tag: "deregister_due" });
 }
 
 function done({ revision }: State): WriteResult {
@@ -838,6 +941,7 @@ function tellInsight(state: State, urgent: boolean): Effect {
     proxy: state.args.key,
     urgent,
     insight: renderInsight(state.subscriptions, {
+      lease: leases.renderLease(state.lease),
       controlPlane: state.args.settings.instanceId,
       metadata: state.metadata,
       remarks: state.remarks,

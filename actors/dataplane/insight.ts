@@ -70,14 +70,17 @@ export function counted(
 /** DataplaneInsight or ZoneIngressInsight in proto3 JSON; 64-bit counters as strings. */
 export function renderInsight(
   subscriptions: readonly Subscription[],
-  { controlPlane, metadata, remarks, mtls }: {
+  { controlPlane, metadata, remarks, lease, mtls }: {
     readonly controlPlane: string;
     readonly metadata: JsonObject;
     readonly remarks: Remarks;
+    /** How long it stays though it is not heard of, and why it is not. */
+    readonly lease: JsonObject;
     readonly mtls: JsonObject | null;
   },
 ): JsonObject {
-  const ursa = Object.fromEntries(Object.entries(remarks).filter(([, remark]) => remark !== null));
+  const remarked = Object.entries(remarks).filter(([, remark]) => remark !== null);
+  const ursa = { ...Object.fromEntries(remarked), ...lease };
   return {
     subscriptions: subscriptions.map((subscription) =>
       renderSubscription(subscription, controlPlane)

@@ -45,7 +45,12 @@ export type DataplaneMsg =
     readonly instance: string;
   }
   | { readonly tag: "stream_request"; readonly stream: string; readonly request: AdsRequest }
-  | { readonly tag: "stream_closed"; readonly stream: string }
+  | {
+    readonly tag: "stream_closed";
+    readonly stream: string;
+    /** For how long nothing had come over its connection. */
+    readonly silentMs: number;
+  }
   /** Its Envoy offers to probe, with the metadata of its node. */
   | { readonly tag: "health_opened"; readonly stream: string; readonly metadata: JsonObject }
   /** News only: the same as before is not said again. */
@@ -72,7 +77,8 @@ export type DataplaneMsg =
   | { readonly tag: "announced"; readonly ref: string; readonly value: WriteResult }
   | { readonly tag: "announce_due" }
   | { readonly tag: "left"; readonly ref: string; readonly value: WriteResult }
-  | { readonly tag: "deregister_due" };
+  /** A part of that lease is over. */
+  | { readonly tag: "lease_due"; readonly serial: number };
 
 export interface DataplaneArgs {
   readonly key: ProxyKey;
@@ -93,6 +99,8 @@ export interface DataplaneSettings {
   readonly admin: AdminTls | null;
   /** How often Envoys report health; 0: they are not asked. */
   readonly healthReportMs: number;
-  /** How long a proxy without a stream stays registered. */
-  readonly deregistrationDelayMs: number;
+  /** How long a proxy stays registered after its last sign of life. */
+  readonly leaseMs: number;
+  /** The same for those that this control plane finds registered when it starts. */
+  readonly firstLeaseMs: number;
 }

@@ -24,7 +24,7 @@ export type ProxiesMsg =
     readonly credential: string | null;
   }
   | { readonly tag: "stream_request"; readonly stream: string; readonly request: AdsRequest }
-  | { readonly tag: "stream_closed"; readonly stream: string }
+  | { readonly tag: "stream_closed"; readonly stream: string; readonly silentMs: number }
   /** A stream of health: a proxy has it beside its own. */
   | {
     readonly tag: "health_opened";
@@ -53,8 +53,8 @@ export type ProxiesMsg =
   /** The actor of a mesh knows no subscriber: it has begun, or was told to forget them all. */
   | { readonly tag: "mesh_started"; readonly mesh: string }
   | { readonly tag: "parked_due"; readonly path: Path }
-  /** A proxy's actor has nothing left to do. */
-  | { readonly tag: "proxy_gone"; readonly path: Path };
+  /** A proxy's actor has nothing left to do; `because`: its registration is over. */
+  | { readonly tag: "proxy_gone"; readonly path: Path; readonly because: string | null };
 
 /** The answer to `leave`. */
 export type LeaveResult =

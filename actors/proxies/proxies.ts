@@ -82,6 +82,8 @@ interface State {
   readonly foreign: Set<Path>;
   /** Why a node was refused last: said once, however often it comes back. */
   readonly refusals: Map<string, string>;
+  /** Whose registration ended last, and why. */
+  readonly departures: Departure[];
   readonly proxies: Map<Path, Member>;
   /** Their streams keep what they have; a new one is refused for a while, and then revives them. */
   readonly parked: Map<Path, Parked>;
@@ -104,6 +106,8 @@ interface Member {
   readonly registered: boolean;
 }
 
+type Departure = { readonly proxy: string; readonly time: string; readonly because: string };
+
 interface Parked extends Member {
   readonly reason: string;
   /** It may begin anew; a clock that was set back or forward does not change when. */
@@ -112,6 +116,8 @@ interface Parked extends Member {
 
 /** More nodes than this that are refused at once are logged again. */
 const REFUSALS_KEPT = 4_096;
+/** For people who ask where a proxy has gone; the log has all of them. */
+const DEPARTURES_KEPT = 32;
 /** What is wrong with hostile input can be as long as that. */
 const REASON_CHARS_MAX = 2_000;
 
@@ -129,6 +135,7 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
       stored: new Map(),
       foreign: new Set(),
       refusals: new Map(),
+      departures: [],
       proxies: new Map(),
       parked: new Map(),
     };
@@ -214,6 +221,7 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
         return [state, effects];
       }
       case "proxy_gone":
+        noteDeparture(state, msg, at);
         state.proxies.delete(msg.path);
         // They came in while it was on its way out.
         return [state, endStreams(state, msg.path, "the proxy was just deregistered")];
@@ -228,11 +236,12 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
     }
   },
 
-  describe: ({ streams, proxies, parked, meshes }) => ({
+  describe: ({ streams, proxies, parked, meshes, departures }) => ({
     streams: streams.size,
     proxies: proxies.size,
     parked: parked.size,
     meshes: meshes.size,
+    left: [...departures],
   }),
 };
 
@@ -327,6 +336,18 @@ function admit(
     return refused({ code: UNAVAILABLE, message });
   }
   return { ...registration, token: vouched.token };
+}
+
+function noteDeparture(
+  { departures, proxies }: State,
+  { path, because }: ProxiesMsg & { readonly tag: "proxy_gone" },
+  { nowMs }: Context,
+): void {
+  const member = proxies.get(path);
+  if (!member || because === null) return;
+  const proxy = proxyText(member.key);
+  departures.push({ proxy, time: new Date(nowMs).toISOString(), because });
+  if (departures.length > DEPARTURES_KEPT) departures.shift();
 }
 
 function noteOrigin({ foreign }: State, { name }: ResourceKey, resource: Resource | null): void {

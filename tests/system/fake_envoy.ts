@@ -47,7 +47,7 @@ interface Held {
 export interface Wire {
   open(stream: string, node: JsonObject, dialect: Dialect, request: AdsRequest): void;
   request(stream: string, request: AdsRequest): void;
-  close(stream: string): void;
+  close(stream: string, silentMs: number): void;
 }
 
 export interface FakeEnvoyOptions {
@@ -109,8 +109,9 @@ export class FakeEnvoy {
     return stream;
   }
 
-  disconnect(): void {
-    if (this.stream) this.#wire.close(this.stream);
+  /** `silentMs`: for how long nothing had been heard of it. */
+  disconnect(silentMs = 0): void {
+    if (this.stream) this.#wire.close(this.stream, silentMs);
     this.stream = null;
   }
 

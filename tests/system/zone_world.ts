@@ -39,14 +39,14 @@ import { FakeEnvoy, type FakeEnvoyOptions, type Wire } from "./fake_envoy.ts";
 
 export const ZONE = "east";
 const VIP_PORT = 80;
-/** As long as the edge waits for a sign of life: once, and for the answer. */
-const KEEPALIVE_MS = 30_000;
+/** As long as the edge waits for a sign of life: for a ping, and for its answer. */
+const KEEPALIVE_MS = 8_000;
 const POLICY_TYPES = POLICIES.map(({ resource }) => resource.name);
 const START_MS = Date.parse("2026-01-01T00:00:00Z");
 
 export interface WorldOptions {
   readonly seed: number;
-  readonly deregistrationDelayMs?: number;
+  readonly leaseMs?: number;
   /** How long an ended proxy waits before it dials again. */
   readonly redialMs?: number;
   readonly vipGraceMs?: number;
@@ -89,7 +89,7 @@ export class ZoneWorld implements Wire {
   constructor(
     {
       seed,
-      deregistrationDelayMs = 10_000,
+      leaseMs = 10_000,
       redialMs = 1_000,
       vipGraceMs = 60_000,
       dpAuth = "none",
@@ -133,7 +133,8 @@ export class ZoneWorld implements Wire {
             vipPort: VIP_PORT,
             admin: null,
             healthReportMs: 5_000,
-            deregistrationDelayMs,
+            leaseMs,
+            firstLeaseMs: leaseMs,
           },
           auth: dpAuth,
           federated: false,
@@ -243,7 +244,7 @@ export class ZoneWorld implements Wire {
     for (const [stream, atMs] of this.#silent) {
       if (atMs > this.nowMs) continue;
       this.#silent.delete(stream);
-      this.close(stream);
+      this.close(stream, KEEPALIVE_MS);
     }
     for (const [envoy, atMs] of this.#redials) {
       if (atMs > this.nowMs) continue;
@@ -340,7 +341,7 @@ export class ZoneWorld implements Wire {
       this.#redials.set(envoy, this.nowMs + this.#redialMs);
     });
     this.#channels.delete(`up ${stream}`);
-    this.#later(`up ${stream}`, () => this.#tell({ tag: "stream_closed", stream }));
+    this.#later(`up ${stream}`, () => this.#tell({ tag: "stream_closed", stream, silentMs: 0 }));
   }
 
   open(stream: string, node: JsonObject, dialect: "sotw" | "delta", request: never): void {
@@ -362,9 +363,9 @@ export class ZoneWorld implements Wire {
     this.#later(`up ${stream}`, () => this.#tell({ tag: "stream_request", stream, request }));
   }
 
-  close(stream: string): void {
+  close(stream: string, silentMs: number): void {
     if (!this.#streams.delete(stream)) return;
-    this.#later(`up ${stream}`, () => this.#tell({ tag: "stream_closed", stream }));
+    this.#later(`up ${stream}`, () => this.#tell({ tag: "stream_closed", stream, silentMs }));
   }
 
   #tell(msg: ProxiesMsg): void {

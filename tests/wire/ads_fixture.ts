@@ -62,7 +62,7 @@ export class TestControlPlane {
 
   static async start(
     snapshot: Snapshot,
-    options: { readonly idleMsMax?: number } = {},
+    options: { readonly idleMsMax?: number; readonly leaseMs?: number } = {},
   ): Promise<TestControlPlane> {
     const self = new TestControlPlane(snapshot);
     self.server = await serveDp({
@@ -70,6 +70,7 @@ export class TestControlPlane {
       port: 0,
       ...CERTIFICATE,
       identifier: "test-cp",
+      leaseMs: 10_000,
       ...options,
       http: async (request) =>
         new Response(`${request.method} ${new URL(request.url).pathname} ${await request.text()}`),

@@ -19,6 +19,7 @@ import type { JsonObject } from "../../core/resource.ts";
 import { show } from "../../core/shape.ts";
 import { GuardedSocket } from "../../h2/io/guarded_socket.ts";
 import { type HealthHost, HealthStreams } from "./health_streams.ts";
+import { keepaliveOf } from "../lease.ts";
 import type { AdsRequest, Dialect, Outgoing } from "../stream.ts";
 import { readRequest, writeResponse } from "../wire.ts";
 
@@ -37,7 +38,8 @@ export interface AdsHost {
   opened(stream: string, first: FirstRequest, request: AdsRequest): void;
   /** False: no room for it, the stream is ended. */
   request(stream: string, request: AdsRequest): boolean;
-  closed(stream: string): void;
+  /** Nothing had come over its connection for so long. */
+  closed(stream: string, silentMs: number): void;
 }
 
 export interface DpServer {
@@ -63,6 +65,8 @@ export interface DpServerOptions {
   readonly http: (request: Request) => Promise<Response>;
   readonly ads: AdsHost;
   readonly health: HealthHost;
+  /** How long proxies are endpoints after their last sign of life: pings are timed by it. */
+  readonly leaseMs: number;
   /** Default 30 s: how long an HTTP connection may be silent. */
   readonly idleMsMax?: number;
   /** A peer did what no client of ours does; `kind` is also the name of its counter. */
@@ -83,8 +87,6 @@ const HANDSHAKE_MS_MAX = 10_000;
 const IDLE_MS_MAX = 30_000;
 /** A proxy has one stream; more than a few on one connection is no proxy. */
 const STREAMS_PER_CONNECTION_MAX = 100;
-/** Kuma's values for its dp-server: kuma@v2.13.10:pkg/dp-server/server. */
-const KEEPALIVE_MS = 15_000;
 
 export async function serveDp(options: DpServerOptions): Promise<DpServer> {
   const counts = new Map<string, number>();
@@ -94,9 +96,10 @@ export async function serveDp(options: DpServerOptions): Promise<DpServer> {
     options.onPeerError({ kind, peer, message });
   };
 
-  const streams = new Streams(options, { count, complain });
+  const heard = new Heard();
+  const streams = new Streams(options, { count, complain }, heard);
   const probes = new HealthStreams(options.health, complain);
-  const grpc = grpcServer(streams, probes);
+  const grpc = grpcServer(streams, probes, options.leaseMs);
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const http = httpServer(options.http);
   const idleMs = options.idleMsMax ?? IDLE_MS_MAX;
@@ -123,6 +126,7 @@ export async function serveDp(options: DpServerOptions): Promise<DpServer> {
       return http.emit("connection", socket);
     }
     count("grpc_connections");
+    heard.listen(socket);
     injector.injectConnection(
       new GuardedSocket(socket, {
         onBreach: (breach) =>
@@ -166,6 +170,26 @@ function peerOf(socket: Socket): string {
   return `${socket.remoteAddress ?? "unknown"}:${socket.remotePort ?? 0}`;
 }
 
+/** When something last came over each connection, by its peer. */
+class Heard {
+  readonly #connections = new Map<string, { atMs: number }>();
+
+  listen(socket: Socket): void {
+    const peer = peerOf(socket);
+    const last = { atMs: performance.now() };
+    this.#connections.set(peer, last);
+    socket.on("data", () => {
+      last.atMs = performance.now();
+    });
+    socket.on("close", () => this.#connections.delete(peer));
+  }
+
+  /** Of an open connection, and still to be asked after its end. */
+  of(peer: string): { readonly atMs: number } {
+    return this.#connections.get(peer) ?? { atMs: performance.now() };
+  }
+}
+
 // --- gRPC ---------------------------------------------------------------------------------------
 
 type Call = ServerDuplexStream<Uint8Array, Uint8Array>;
@@ -195,17 +219,20 @@ class Streams {
   readonly #host: AdsHost;
   readonly #identifier: string;
   readonly #tally: Tally;
+  readonly #heard: Heard;
   #idle: (() => void) | null = null;
 
-  constructor({ ads, identifier = "" }: DpServerOptions, tally: Tally) {
+  constructor({ ads, identifier = "" }: DpServerOptions, tally: Tally, heard: Heard) {
     this.#host = ads;
     this.#identifier = identifier;
     this.#tally = tally;
+    this.#heard = heard;
   }
 
   accept(call: Call, dialect: Dialect): void {
     const id = crypto.randomUUID();
     const peer = call.getPeer();
+    const heard = this.#heard.of(peer);
     this.#calls.add(call);
     call.on("data", (bytes: Uint8Array) => {
       if (call.writableEnded) return;
@@ -221,7 +248,7 @@ class Streams {
     call.on("error", () => {});
     const closed = () => {
       if (!this.#calls.delete(call)) return;
-      if (this.#open.delete(id)) this.#host.closed(id);
+      if (this.#open.delete(id)) this.#host.closed(id, performance.now() - heard.atMs);
       if (this.#calls.size === 0) this.#idle?.();
     };
     call.on("cancelled", closed);
@@ -317,13 +344,14 @@ function authorizationOf(metadata: Metadata): string | null {
   return values.length === 0 ? null : String(values[0]);
 }
 
-function grpcServer(streams: Streams, probes: HealthStreams): GrpcServer {
+function grpcServer(streams: Streams, probes: HealthStreams, leaseMs: number): GrpcServer {
+  const { intervalMs, timeoutMs } = keepaliveOf(leaseMs);
   const server = new GrpcServer({
     "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
     "grpc.max_send_message_length": -1,
     "grpc.max_concurrent_streams": STREAMS_PER_CONNECTION_MAX,
-    "grpc.keepalive_time_ms": KEEPALIVE_MS,
-    "grpc.keepalive_timeout_ms": KEEPALIVE_MS,
+    "grpc.keepalive_time_ms": intervalMs,
+    "grpc.keepalive_timeout_ms": timeoutMs,
   });
   const method = (name: string, service: string) => ({
     path: `/envoy.service.${service}/${name}`,
