@@ -51,6 +51,8 @@ export class TestControlPlane {
   readonly errors: string[] = [];
   readonly health: HealthReport[] = [];
   readonly streams = new Map<string, StreamState>();
+  /** Of the connections of streams that are over. */
+  readonly silences: number[] = [];
   full = false;
   server!: DpServer;
   #snapshot: Snapshot;
@@ -85,7 +87,8 @@ export class TestControlPlane {
           self.#take(id, onRequest(self.streams.get(id)!, request, self.#snapshot));
           return true;
         },
-        closed: (id) => {
+        closed: (id, silentMs) => {
+          self.silences.push(silentMs);
           self.streams.delete(id);
           self.#changed();
         },
