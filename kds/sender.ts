@@ -135,9 +135,12 @@ export function onRequest(sender: Sender, request: KdsRequest, offers: Offers): 
   known.lastError = items.length === 0 ? error ?? null : null;
   for (const name of removed) known.refused.delete(name);
   // What it has refused counts as told, until it changes or `resend` says otherwise.
-  for (const { name } of items) {
-    if (error === undefined) known.refused.delete(name);
-    else known.refused.set(name, error);
+  // One message speaks for all; where it names some of them, it is about these.
+  const named = items.filter(({ name }) => error?.includes(`${name}: `));
+  const refused = new Set(named.length > 0 || error === undefined ? named : items);
+  for (const item of items) {
+    if (error !== undefined && refused.has(item)) known.refused.set(item.name, error);
+    else known.refused.delete(item.name);
   }
   if (known.refused.size === 0) known.resends = 0;
   return error === undefined

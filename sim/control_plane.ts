@@ -19,6 +19,7 @@ import type { Dice } from "./dice.ts";
 import type { Disk } from "./disk.ts";
 import { type Host, KdsClientEdge, KdsServerEdge } from "./kds_edges.ts";
 import type { Network, Site } from "./network.ts";
+import { Quirks } from "./quirks.ts";
 import { sign } from "./signer.ts";
 import type { Luck } from "./unlucky.ts";
 
@@ -62,6 +63,8 @@ export class ControlPlane {
   readonly name: string;
   readonly disk: Disk;
   readonly site: Site;
+  /** Of its link to global. */
+  readonly quirks = new Quirks();
   kernel: Kernel | null = null;
   ads: AdsEdge | null = null;
   kdsServer: KdsServerEdge | null = null;
@@ -110,6 +113,7 @@ export class ControlPlane {
       site,
       network,
       luck: this.options.luck,
+      quirks: this.quirks,
       deliver: (to, msg) => life === this.#life && this.#deliver(to, msg),
       count: (what) => this.options.reports.count(what),
     };

@@ -36,6 +36,8 @@ export class Disk {
   doubtful = 0;
   /** Nothing is answered before then. */
   stalledUntilMs = 0;
+  /** It can never hold what has this text in it. */
+  refused = "";
   commits = 0;
   /** When something was last wrong with it. */
   troubledAtMs = -Infinity;
@@ -133,6 +135,9 @@ export class Disk {
     this.commits++;
     if (this.failing > 0 || this.doubtful > 0) this.troubledAtMs = this.#agenda.nowMs;
     if (this.#luck.strikes("a commit fails though the disk is whole")) this.failing++;
+    if (this.refused !== "" && JSON.stringify(commit.ops).includes(this.refused)) {
+      return say({ ok: false, error: "of a kind that it cannot hold", retryable: false });
+    }
     if (this.failing > 0) {
       this.failing--;
       return say({ ok: false, error: "disk full", retryable: true });

@@ -118,6 +118,27 @@ const SENTENCES: readonly Sentence[] = [
     },
   },
   {
+    form: "N in quarantine of ZONE",
+    pattern: /^(\d+) in quarantine of (\S+)$/,
+    judge: (world, [count, zone]) => {
+      const uplink = world.zone(zone!).kernel?.actors().find(({ path }) => path === "uplink");
+      const { refused = {} } = (uplink?.summary ?? {}) as Partial<UplinkStatus>;
+      const all = Object.values(refused) as { readonly count: number }[];
+      const sum = all.reduce((sum, { count }) => sum + count, 0);
+      return sum === Number(count) || `there are ${sum}: ${JSON.stringify(refused)}`;
+    },
+  },
+  {
+    form: "zone ZONE has all of TYPE | zone ZONE lacks of TYPE",
+    pattern: /^zone (\S+) (has all|lacks) of (\w+)$/,
+    judge: (world, [zone, wanted, type]) => {
+      const insight = world.global?.disk.image.get({ type: "ZoneInsight", mesh: "", name: zone! });
+      const { rejected = {} } = (insight?.spec["ursa"] ?? {}) as Pick<UplinkStatus, "rejected">;
+      const is = rejected[type!] === undefined ? "has all" : "lacks";
+      return is === wanted || `its insight says: ${JSON.stringify(rejected)}`;
+    },
+  },
+  {
     form: "at most N commits in PROCESS",
     pattern: /^at most (\d+) commits in (\S+)$/,
     judge: (world, [count, process]) => {

@@ -34,6 +34,7 @@ import {
 } from "../kds/wire.ts";
 import { decode, encode } from "../proto/mod.ts";
 import type { DialOptions, End, Ended, Handler, Network, Site } from "./network.ts";
+import type { Quirks } from "./quirks.ts";
 import type { Luck } from "./unlucky.ts";
 
 /** What an edge knows of the process that it belongs to. */
@@ -41,6 +42,7 @@ export interface Host {
   readonly site: Site;
   readonly network: Network;
   readonly luck: Luck;
+  readonly quirks: Quirks;
   /** False: nobody lives there, or there is no room. */
   deliver(to: Path, msg: Message): boolean;
   count(what: string): void;
@@ -290,7 +292,7 @@ export class KdsClientEdge {
         const live = this.#live;
         if (live?.id !== what.connection || live.over || !live.end) return;
         const [kind, bytes] = "request" in what
-          ? ["global_to_zone", encodeRequest(what.request)] as const
+          ? ["global_to_zone", encodeRequest(this.#host.quirks.said(what.request))] as const
           : ["zone_to_global", encodeResponse(what.response)] as const;
         if (bytes.length > MESSAGE_BYTES_MAX) {
           this.#host.count("kds oversize");
@@ -347,9 +349,11 @@ export class KdsClientEdge {
     let event: ClientEvent;
     try {
       if (channel === "global_to_zone") {
-        event = { tag: "response_received", connection: id, response: decodeResponse(bytes) };
+        const response = this.#host.quirks.heard(decodeResponse(bytes));
+        event = { tag: "response_received", connection: id, response };
       } else if (channel === "zone_to_global") {
-        event = { tag: "request_received", connection: id, request: decodeRequest(bytes) };
+        const request = this.#host.quirks.said(decodeRequest(bytes));
+        event = { tag: "request_received", connection: id, request };
       } else return;
       noteMessage(this.#host, event);
     } catch (error) {

@@ -14,6 +14,7 @@ import type { ControlPlane } from "./control_plane.ts";
 import type { Envoy } from "./envoy.ts";
 import { expect, mark } from "./expect.ts";
 import type { End } from "./network.ts";
+import { garble, refuse, writeSecret } from "./poison.ts";
 import {
   draftOf,
   ingressResource,
@@ -95,7 +96,7 @@ export const VERBS = {
   },
   policies: {
     kind: "work",
-    says: "so many edits of policies of a mesh, one after the other",
+    says: "so many edits of policies of a mesh, one after the other, named NAMED-n",
     run: editPolicies,
   },
   mesh: {
@@ -208,9 +209,15 @@ export const VERBS = {
   },
   disk: {
     kind: "fault",
-    says: "the next commits fail or are doubtful, or none is answered for a while, or each is slow",
-    run: (world, { of, with: { fails = 0, doubts = 0, stalls = 0, slow, for: forMs } }) => {
+    says:
+      "the next commits fail or are doubtful, or none is answered for a while, or each is slow; " +
+      "refuses: what has this text in it can never be held",
+    run: (
+      world,
+      { of, with: { fails = 0, doubts = 0, stalls = 0, slow, refuses, for: forMs } },
+    ) => {
       const { disk } = world.plane(of);
+      if (refuses !== undefined) disk.refused = String(refuses);
       disk.failing += Number(fails);
       disk.doubtful += Number(doubts);
       if (stalls) disk.stalledUntilMs = world.nowMs + Number(stalls);
@@ -251,6 +258,21 @@ export const VERBS = {
         end.readingDelayMs = 0;
       });
     },
+  },
+  garble: {
+    kind: "fault",
+    says: "a zone cannot read what has this text in it; no text: it can again",
+    run: garble,
+  },
+  refuse: {
+    kind: "fault",
+    says: "a zone rejects every response of a type, for a while",
+    run: refuse,
+  },
+  secret: {
+    kind: "work",
+    says: "a Secret is written in PROCESS/MESH/NAME; gone: it is deleted",
+    run: writeSecret,
   },
   warm: {
     kind: "fault",
@@ -495,12 +517,13 @@ function splitOf({ to = "web", weight = 20, zone = "east" }: With): JsonObject[]
   ];
 }
 
-function editPolicies(world: World, { of, with: { count = 10, over = 10, gap = 1 } }: Step): void {
+function editPolicies(world: World, { of, with: given }: Step): void {
+  const { count = 10, over = 10, gap = 1, named = "edited", from } = given;
   const plane = writer(world);
   for (let n = 0; n < Number(count); n++) {
-    const name = `edited-${n % Number(over)}`;
+    const name = `${named}-${n % Number(over)}`;
     world.agenda.after(n * Number(gap), () => {
-      const resource = permission(of, name, `from-${n}`);
+      const resource = permission(of, name, String(from ?? `from-${n}`));
       world.write(plane, [{ op: "put", resource }]);
     });
   }

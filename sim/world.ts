@@ -298,7 +298,9 @@ export class World {
     for (const link of this.network.links()) link.loss = 0;
     for (const [from, to] of this.#pairs()) this.network.set(from, to, true);
     for (const plane of this.planes) {
-      Object.assign(plane.disk, { failing: 0, doubtful: 0, stalledUntilMs: 0 });
+      Object.assign(plane.disk, { failing: 0, doubtful: 0, stalledUntilMs: 0, refused: "" });
+      plane.quirks.garbled = "";
+      plane.quirks.refused.clear();
       plane.disk.latencyMs = { least: 0.3, most: 3 };
       plane.resume();
       this.start(plane);

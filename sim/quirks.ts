@@ -1,0 +1,44 @@
+// How a zone's end of KDS may differ from ours in a simulated world: another version that cannot read
+// everything, one that refuses what it could take, one that knows nothing of what only Ursa says.
+
+import type { JsonObject } from "../core/resource.ts";
+import type { KdsItem, KdsRequest, KdsResponse } from "../kds/wire.ts";
+
+export class Quirks {
+  /** What has this text in it cannot be read. */
+  garbled = "";
+  /** Types whose every response is rejected. */
+  readonly refused = new Set<string>();
+  /** Both sides take each other for Kuma's. */
+  plain = false;
+
+  /** What global sends, as the zone understands it. */
+  heard(response: KdsResponse): KdsResponse {
+    const resources = this.garbled === ""
+      ? response.resources
+      : response.resources.map((item) => this.#garble(item));
+    return { ...response, resources, ...(this.plain && { systemVersion: "" }) };
+  }
+
+  /** What either side asks and answers, as the other understands it. */
+  said(request: KdsRequest): KdsRequest {
+    const { typeUrl, nonce, metadata } = request;
+    const isRefused = nonce !== "" && this.refused.has(typeUrl);
+    return {
+      ...request,
+      ...(isRefused && { error: `${typeUrl} is not to my liking` }),
+      ...(this.plain && metadata && { metadata: withoutOurs(metadata) }),
+    };
+  }
+
+  #garble(item: KdsItem): KdsItem {
+    const text = new TextDecoder("latin1").decode(item.bytes);
+    return text.includes(this.garbled) ? { ...item, bytes: Uint8Array.of(0xff, 0xff) } : item;
+  }
+}
+
+function withoutOurs(metadata: JsonObject): JsonObject {
+  const { features } = metadata;
+  if (!Array.isArray(features)) return metadata;
+  return { ...metadata, features: features.filter((name) => !String(name).startsWith("ursa-")) };
+}
