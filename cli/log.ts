@@ -2,6 +2,7 @@
 
 import type { LogLevel } from "../actors/runtime/actor.ts";
 import type { JsonObject } from "../core/resource.ts";
+import { logLimit } from "./log_limit.ts";
 
 export type Log = (level: LogLevel, message: string, fields?: JsonObject) => void;
 
@@ -19,10 +20,13 @@ export function openLog(options: LogOptions): Log {
   const { write = writeToStderr, nowMs = Date.now } = options;
   const render = options.format === "json" ? JSON.stringify : logfmt;
   const threshold = LEVELS.indexOf(options.level);
+  const limit = logLimit(nowMs);
   return (level, message, fields = {}) => {
     if (LEVELS.indexOf(level) < threshold) return;
+    const limited = limit(level, message, fields);
+    if (!limited) return;
     const time = new Date(nowMs()).toISOString();
-    write(`${render({ time, level, message, ...fields })}\n`);
+    write(`${render({ time, level, message, ...limited })}\n`);
   };
 }
 
