@@ -40,16 +40,19 @@ function stepsOf(input: Uint8Array): readonly Step[] {
   return steps;
 }
 
-function bytesOf({ kind, length, bytes }: Step): Uint8Array {
-  // What the payload of a large frame may be, without its bytes in the input.
-  return kind === STEP.filler ? new Uint8Array(length) : bytes;
-}
+const COUNTED: ReadonlyMap<number, "reset" | "ping" | "settings"> = new Map([
+  [RST_STREAM!, "reset"],
+  [PING!, "ping"],
+  [SETTINGS!, "settings"],
+]);
 
 /** RFC 9113 and docs/http2-guard.md, one byte of a header at a time. */
 class SlowGuard {
   breach: Breach | null = null;
   leaving = false;
   readonly open = new Set<number>();
+  /** Of the frames received; those that nobody defined are 10. */
+  readonly types = new Set<number>();
   readonly #server: boolean;
   readonly #inbound: SlowReader;
   readonly #outbound: SlowReader;
@@ -69,6 +72,11 @@ class SlowGuard {
 
   get lost(): boolean {
     return this.#outbound.lost;
+  }
+
+  /** Of the frame that is being received. */
+  get payloadBytes(): number {
+    return this.#inbound.payload;
   }
 
   wait(halfSeconds: number): void {
@@ -120,6 +128,7 @@ class SlowGuard {
   }
 
   #judge({ length, type, flags, stream }: SlowFrame): void {
+    this.types.add(Math.min(type, 10));
     this.breach = this.#breachOf(length, type);
     if (this.breach) return;
     if (type === GOAWAY) this.leaving = true;
@@ -216,7 +225,9 @@ function check(input: Uint8Array): string {
       slow.wait(halfSeconds);
       continue;
     }
-    const bytes = bytesOf(step);
+    // The payload of a large frame, without its bytes in the input.
+    const filler = Math.min(step.length, slow.payloadBytes);
+    const bytes = step.kind === STEP.filler ? new Uint8Array(filler) : step.bytes;
     if (step.kind === STEP.sent) {
       const breach = guard.sent(bytes);
       inPieces.sent(bytes.subarray(0, pieceBytes));
@@ -245,9 +256,10 @@ function check(input: Uint8Array): string {
   }
   const held = received - passed;
   if (!slow.breach && !slow.leaving) assert(held < PREFACE.length, `${held} bytes are held back`);
-  const some = [...slow.open].length;
-  return `${role} ${slow.breach ?? "goes on"}${slow.leaving ? " leaving" : ""} ` +
-    `${some > 3 ? "many" : some} open`;
+  const open = Math.min(slow.open.size, 4);
+  const types = [...slow.types].sort((a, b) => a - b).join(",");
+  return `${role} ${slow.breach ?? "goes on"}${slow.leaving ? " leaving" : ""}, ${open} open, ` +
+    `had ${types}`;
 }
 
 function passInPieces(
