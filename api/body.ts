@@ -1,6 +1,6 @@
 // Request bodies: JSON or YAML text to a value, or a sentence with the position of the mistake.
 
-import { isDeeper } from "../core/json.ts";
+import { isDeeper, whyNoJson } from "../core/json.ts";
 import { YAML_CHARS_MAX } from "../core/limits.ts";
 import type { Json, JsonObject } from "../core/resource.ts";
 import { parseYaml } from "../core/yaml.ts";
@@ -32,6 +32,9 @@ export function parseBody(bytes: Uint8Array, format: BodyFormat): Parsed {
   const parsed = format === "json" ? parseJson(content) : readYaml(content);
   if (!parsed.ok) return parsed;
   const { value } = parsed;
+  // JSON has numbers that no number holds, such as 1e999.
+  const reason = whyNoJson(value);
+  if (reason !== null) return { ok: false, error: `malformed body: ${reason}` };
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     return { ok: false, error: `the body must be an object, is ${wordFor(value)}` };
   }

@@ -35,6 +35,23 @@ Deno.test("jsonMistakeAt() points at the first character that cannot be", () => 
   for (const [text, at] of cases) assert.equal(jsonMistakeAt(text), at, text);
 });
 
+Deno.test("jsonMistakeAt() passes over a string once, however long and whether or not it ends", () => {
+  for (const piece of ["a", "\\n", "a\\u00e9", "\\\\"]) {
+    const text = `["${piece.repeat(100_000)}`;
+    assert.equal(jsonMistakeAt(text), 1);
+    assert.equal(jsonMistakeAt(`${text}"`), text.length + 1);
+    assert.equal(jsonMistakeAt(`${text}\\x"]`), 1);
+  }
+});
+
+Deno.test("parseBody() refuses a number that no number holds", () => {
+  const error = "malformed body: a number must be finite, is Infinity";
+  assert.deepEqual(parseBody(new TextEncoder().encode('{"a":[1e999]}'), "json"), {
+    ok: false,
+    error,
+  });
+});
+
 Deno.test("jsonMistakeAt() agrees with the engine about what is JSON", () => {
   fc.assert(fc.property(fc.json(), fc.nat(), (text, cut) => {
     assert.equal(jsonMistakeAt(text), text.length);

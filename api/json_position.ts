@@ -1,8 +1,10 @@
 // Where a JSON text goes wrong: the engine's own message often does not say.
 
 const SPACE = /[ \t\r\n]*/y;
-const TOKEN =
-  /(?:[{}[\],:]|"(?:[ !#-[\]-\uffff]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
+const TOKEN = /(?:[{}[\],:]|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)/y;
+/** Parts of a string: one pattern for all of it would try them in every combination. */
+const PLAIN = /[ !#-[\]-\uffff]*/y;
+const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
 /** What may come next. `*_or_end`: the closing bracket as well. */
 type Expected =
@@ -19,14 +21,29 @@ export function jsonMistakeAt(content: string): number {
   const open: string[] = [];
   let expected: Expected = "value";
   for (let at = 0;;) {
-    SPACE.lastIndex = at;
-    at += SPACE.exec(content)?.[0].length ?? 0;
-    TOKEN.lastIndex = at;
-    const token = TOKEN.exec(content)?.[0];
-    const next: Expected | null = token === undefined ? null : after(token, expected, open);
-    if (token === undefined || next === null) return at;
+    at += matchAt(SPACE, content, at).length;
+    const token = content[at] === '"' ? stringAt(content, at) : matchAt(TOKEN, content, at);
+    const next: Expected | null = token === "" ? null : after(token, expected, open);
+    if (next === null) return at;
     expected = next;
     at += token.length;
+  }
+}
+
+/** "" when the pattern does not match there. */
+function matchAt(pattern: RegExp, content: string, at: number): string {
+  pattern.lastIndex = at;
+  return pattern.exec(content)?.[0] ?? "";
+}
+
+/** With its quotes; "" when it does not end. */
+function stringAt(content: string, start: number): string {
+  for (let at = start + 1;;) {
+    at += matchAt(PLAIN, content, at).length;
+    if (content[at] === '"') return content.slice(start, at + 1);
+    const escape = matchAt(ESCAPE, content, at);
+    if (escape === "") return "";
+    at += escape.length;
   }
 }
 

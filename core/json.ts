@@ -47,3 +47,36 @@ export function sameJson(a: unknown, b: unknown): boolean {
   for (const key in right) if (right[key] !== undefined && left[key] === undefined) return false;
   return true;
 }
+
+/**
+ * Why it could not be written as JSON and read again as the same; null when it could. Parsers make
+ * more than JSON has: infinities, dates, what contains itself.
+ */
+export function whyNoJson(value: unknown): string | null {
+  const done = new Set<object>();
+  const around = new Set<object>();
+  // Values to look at, and objects to leave again: no recursion, for it may be deep.
+  const waiting: (readonly [unknown, leave?: true])[] = [[value]];
+  for (let next = waiting.pop(); next; next = waiting.pop()) {
+    const [item, leave] = next;
+    if (typeof item === "number" && !Number.isFinite(item)) {
+      return `a number must be finite, is ${item}`;
+    }
+    if (typeof item !== "object" || item === null) continue;
+    if (leave) {
+      around.delete(item);
+      done.add(item);
+      continue;
+    }
+    if (around.has(item)) return "something refers to itself";
+    if (done.has(item)) continue;
+    if (!Array.isArray(item) && Object.getPrototypeOf(item) !== Object.prototype) {
+      const kind = Object.prototype.toString.call(item).slice("[object ".length, -1);
+      return `a ${kind} is neither text, number, list nor mapping: put it in quotes`;
+    }
+    around.add(item);
+    waiting.push([item, true]);
+    for (const inner of Object.values(item)) waiting.push([inner]);
+  }
+  return null;
+}

@@ -1,6 +1,8 @@
 // YAML of anybody, read in a time that grows with its length alone.
 
-import { type Document, isScalar, parseDocument, type Scalar, visit } from "yaml";
+import { type Document, isNode, isScalar, parseDocument, visit } from "yaml";
+import { whyNoJson } from "./json.ts";
+import { show } from "./shape.ts";
 
 /** Repetitions by reference: more are an attack on whoever walks what comes out. */
 const ALIASES_MAX = 100;
@@ -24,33 +26,43 @@ export function parseYaml(text: string): ParsedYaml {
     });
     const [mistake] = document.errors;
     if (mistake) return { ok: false, message: mistake.message, at: mistake.pos[0] };
-    const again = keyAgain(document);
-    if (again) {
-      const message = `the key ${JSON.stringify(again.value)} is there more than once`;
-      return { ok: false, message, at: again.range?.[0] ?? null };
-    }
-    return { ok: true, value: document.toJS({ maxAliasCount: ALIASES_MAX }) };
+    const wrong = wrongKey(document);
+    if (wrong) return { ok: false, ...wrong };
+    const value: unknown = document.toJS({ maxAliasCount: ALIASES_MAX });
+    const reason = whyNoJson(value);
+    return reason === null ? { ok: true, value } : { ok: false, message: reason, at: null };
   } catch (error) {
     return { ok: false, message: error instanceof Error ? error.message : String(error), at: null };
   }
 }
 
-/** The first key of a mapping that has it already; `1` and `"1"` are one name. */
-function keyAgain(document: Document): Scalar | null {
-  let again: Scalar | null = null;
+interface WrongKey {
+  readonly message: string;
+  readonly at: number | null;
+}
+
+/**
+ * The first key of a mapping that has it already, `1` and `"1"` being one name; or that is no text,
+ * so that nobody can tell.
+ */
+function wrongKey(document: Document): WrongKey | null {
+  let wrong: WrongKey | null = null;
+  const found = (key: unknown, message: string) => {
+    wrong = { message, at: isNode(key) ? key.range?.[0] ?? null : null };
+    return visit.BREAK;
+  };
   visit(document, {
     Map(_, { items }) {
       const names = new Set<string>();
       for (const { key } of items) {
-        if (!isScalar(key)) continue;
+        if (!isScalar(key)) return found(key, "a key must be text: no list, mapping or reference");
         const name = String(key.value);
         if (names.has(name)) {
-          again = key;
-          return visit.BREAK;
+          return found(key, `the key ${show(key.value)} is there more than once`);
         }
         names.add(name);
       }
     },
   });
-  return again;
+  return wrong;
 }

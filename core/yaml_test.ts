@@ -10,6 +10,13 @@ Deno.test("parseYaml() says what is wrong, and where", () => {
     ["- {a: 1}\n- {b: {c: 1, c: 2}}\n", /the key "c"/, 22],
     ["a: 1\n---\nb: 2\n", /multiple documents/, 5],
     ["a: *b\n", /alias/i, null],
+    ["? [a]\n: b\n", /a key must be text/, 2],
+    ["a: &x b\nb: 1\n*x : 2\n", /a key must be text/, null],
+    ["a: &x [*x]\n", /refers to itself/, null],
+    ["a: .nan\n", /finite, is NaN/, null],
+    ["a: 1e999\n", /finite, is Infinity/, null],
+    ["a: !!binary aGVsbG8=\n", /a Uint8Array is neither text/, null],
+    ["%YAML 1.1\n---\na: 2001-01-01\n", /a Date is neither text.*put it in quotes/, null],
     ["a: &a [x,x,x]\n".concat("b: [", "*a,".repeat(200), "]\n"), /alias count/, null],
     ["[".repeat(60_000), /./, null],
   ];

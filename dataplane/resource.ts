@@ -1,7 +1,7 @@
 // The resource by which a proxy registers itself: a Dataplane or ZoneIngress in YAML or JSON.
 
 import type { DataplaneSpec } from "../core/dataplane.ts";
-import { isDeeper } from "../core/json.ts";
+import { isDeeper, whyNoJson } from "../core/json.ts";
 import { YAML_CHARS_MAX } from "../core/limits.ts";
 import { isResourceName } from "../core/names.ts";
 import type { Labels } from "../core/resource.ts";
@@ -29,6 +29,8 @@ export function parseProxyResource(text: string, proxyType: "dataplane" | "ingre
   const read = parseText(text);
   if (!read.ok) return read;
   const { value } = read;
+  const reason = whyNoJson(value);
+  if (reason !== null) return refused("resource", reason);
   if (isDeeper(value, DEPTH_MAX)) {
     return refused("resource", `is nested deeper than ${DEPTH_MAX} levels`);
   }

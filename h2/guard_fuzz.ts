@@ -139,10 +139,7 @@ class SlowGuard {
     if (length > GUARD_LIMITS.frameBytesMax) return "frame_size";
     this.#run = type === CONTINUATION ? this.#run + 1 : 0;
     if (this.#run > GUARD_LIMITS.continuationMax) return "continuation_run";
-    const counted = new Map(
-      [[RST_STREAM, "reset"], [PING, "ping"], [SETTINGS, "settings"]] as const,
-    );
-    const name = counted.get(type!);
+    const name = COUNTED.get(type);
     if (name === undefined) return null;
     if (this.#tokens[name] < 1) return `${name}_rate`;
     this.#tokens[name]--;
