@@ -30,7 +30,7 @@ import {
   takeResponses,
   type Withheld,
 } from "./sender.ts";
-import { forgive, newTrust } from "./trust.ts";
+import { forgive, newTrust, tellsRefusal } from "./trust.ts";
 import { type KdsRequest, type KdsResponse, MESSAGE_BYTES_MAX } from "./wire.ts";
 
 const kind = (name: string): ResourceDescriptor => KINDS.find((one) => one.name === name)!;
@@ -230,6 +230,15 @@ Deno.test("what was rejected is sent again after ever longer pauses", () => {
   global.request({ ...ask("Mesh"), nonce: last!.nonce });
   assert.deepEqual(global.rejections(), []);
   assert.equal(resendAfter(global.sender, "Mesh"), null);
+});
+
+Deno.test("tellsRefusal() is true once a minute for each type, over all sessions", () => {
+  const trust = newTrust();
+  const told = [0, 1_000, 59_999, 60_000, 61_000, 120_000]
+    .map((ms) => tellsRefusal(trust, "Mesh", ms));
+  assert.deepEqual(told, [true, false, false, true, false, true]);
+  assert.equal(tellsRefusal(trust, "Secret", 120_001), true);
+  assert.equal(tellsRefusal(trust, "Mesh", 5), true, "the clock was set back");
 });
 
 Deno.test("an answer to an older response is ignored", () => {

@@ -26,7 +26,11 @@ export interface Trust {
   readonly keptBack: Map<string, Versions>;
   /** Types of which nothing is known to be safe, with what is new in them. */
   readonly stopped: Map<string, Versions>;
+  /** When it was last told, for the log, that the peer refuses of a type. */
+  readonly toldAtMs: Map<string, number>;
 }
+
+const TELL_AGAIN_MS = 60_000;
 
 export function newTrust(): Trust {
   return {
@@ -36,6 +40,7 @@ export function newTrust(): Trust {
     suspects: new Map(),
     keptBack: new Map(),
     stopped: new Map(),
+    toldAtMs: new Map(),
   };
 }
 
@@ -114,6 +119,14 @@ export function isStopped(
   const same = [...held].every(([name, version]) => offered?.get(name)?.version === version);
   if (!same) stopped.delete(typeUrl);
   return same;
+}
+
+/** Whether to tell that it refuses, which it may do many times a second. */
+export function tellsRefusal({ toldAtMs }: Trust, typeUrl: string, nowMs: number): boolean {
+  const told = toldAtMs.get(typeUrl);
+  if (told !== undefined && nowMs >= told && nowMs < told + TELL_AGAIN_MS) return false;
+  toldAtMs.set(typeUrl, nowMs);
+  return true;
 }
 
 function shelf<Value>(shelves: Map<string, Map<string, Value>>, key: string): Map<string, Value> {

@@ -2,7 +2,7 @@
 // the edges of a process that is killed, stopped and started.
 
 import { HUB, type HubMsg, type WriteResult } from "../actors/hub/messages.ts";
-import type { Message, Path, ReplyTo } from "../actors/runtime/actor.ts";
+import type { LogLevel, Message, Path, ReplyTo } from "../actors/runtime/actor.ts";
 import { Kernel } from "../actors/runtime/kernel.ts";
 import type { Tree } from "../actors/runtime/tree.ts";
 import { everyKind } from "../cli/kinds.ts";
@@ -38,7 +38,7 @@ export interface Pace {
 }
 
 export interface Reports {
-  logged(where: ControlPlane, level: string, message: string, fields: JsonObject): void;
+  logged(where: ControlPlane, level: LogLevel, message: string, fields: JsonObject): void;
   gaveUp(where: ControlPlane, reason: string): void;
   count(what: string): void;
 }
@@ -139,7 +139,7 @@ export class ControlPlane {
       now: () => this.nowMs,
       elapsed: () => network.agenda.nowMs,
       wake: alive(() => this.#wake()),
-      log: alive((level: string, message: string, fields: JsonObject) =>
+      log: alive((level: LogLevel, message: string, fields: JsonObject) =>
         this.options.reports.logged(this, level, message, fields)
       ),
       count: (metric) => this.options.reports.count(metric),

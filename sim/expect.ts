@@ -148,6 +148,15 @@ const SENTENCES: readonly Sentence[] = [
     },
   },
   {
+    form: "at most N lines of trouble in PROCESS",
+    pattern: /^at most (\d+) lines of trouble in (\S+)$/,
+    judge: (world, [count, process]) => {
+      const lines = world.troubles.get(process!) ?? [];
+      return lines.length <= Number(count) ||
+        `there were ${lines.length} since the last mark, the last of them: ${lines.at(-1)}`;
+    },
+  },
+  {
     form: "at most N responses of TYPE to ZONE",
     pattern: /^at most (\d+) responses of (\w+) to (\S+)$/,
     judge: (world, [count, type, zone]) => {
@@ -185,6 +194,7 @@ function listed(world: World, process: string, type: string): readonly Resource[
 export function mark(world: World): void {
   world.deleted.clear();
   world.responses.clear();
+  world.troubles.clear();
   for (const { name, disk } of world.planes) world.marks.set(name, disk.commits);
 }
 

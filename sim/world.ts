@@ -7,10 +7,11 @@
 //                           disks                      checks
 
 import type { UplinkMsg } from "../actors/uplink/messages.ts";
-import type { Message } from "../actors/runtime/actor.ts";
+import type { LogLevel, Message } from "../actors/runtime/actor.ts";
 import type { Tree } from "../actors/runtime/tree.ts";
 import type { WriteResult } from "../actors/hub/messages.ts";
 import { resolveConfig } from "../cli/config.ts";
+import { type LogLimit, logLimit } from "../cli/log_limit.ts";
 import type { ControlPlaneConfig, Mode } from "../cli/settings.ts";
 import { type ProxyKey, proxyText } from "../core/proxy.ts";
 import type { JsonObject } from "../core/resource.ts";
@@ -33,6 +34,7 @@ export const GLOBAL = "global";
 const NAMES = ["east", "west", "north", "south", "middle", "far"];
 const TYPES = KINDS.all().map(({ name }) => name);
 const TICK_MS = 1_000;
+const LINES_KEPT = 10_000;
 /** Of the id of a second process with a proxy's name. */
 export const TWIN = ".twin";
 
@@ -65,6 +67,12 @@ export class Violation extends Error {
     this.check = check;
     this.atMs = atMs;
   }
+}
+
+interface LogLine {
+  readonly level: LogLevel;
+  readonly message: string;
+  readonly fields: JsonObject;
 }
 
 /** What may be known of a zone's link. */
@@ -126,11 +134,14 @@ export class World {
   readonly deleted = new Map<string, string[]>();
   /** Since the last mark: responses by receiver and type. */
   readonly responses = new Map<string, number>();
+  /** Since the last mark: warnings and errors that are written, by process. */
+  readonly troubles = new Map<string, string[]>();
   /** Commits at the last mark, by process. */
   readonly marks = new Map<string, number>();
   /** Addresses of Dataplanes that came through the API. */
   readonly writtenByHand = new Set<string>();
   readonly #checks: readonly Check[];
+  readonly #limits = new Map<string, LogLimit>();
   readonly #byZone = new Map<string, Envoy[]>();
   readonly #byName = new Map<string, Envoy[]>();
 
@@ -456,10 +467,20 @@ export class World {
     return resolveConfig(mode, { flags, env: () => undefined }).config;
   }
 
-  #logged(where: ControlPlane, level: string, message: string, fields: JsonObject): void {
+  #noteTrouble({ name }: ControlPlane, { level, message, fields }: LogLine): void {
+    const limit = this.#limits.get(name) ?? logLimit(() => this.nowMs);
+    this.#limits.set(name, limit);
+    if (!limit(level, message, fields)) return;
+    const lines = this.troubles.get(name) ?? [];
+    this.troubles.set(name, lines);
+    if (lines.length < LINES_KEPT) lines.push(`${message} ${JSON.stringify(fields)}`);
+  }
+
+  #logged(where: ControlPlane, level: LogLevel, message: string, fields: JsonObject): void {
     this.note(where.name, () => `${level}: ${message} ${JSON.stringify(fields)}`);
     if (level === "warn" || level === "error") {
       this.warnings.set(message, (this.warnings.get(message) ?? 0) + 1);
+      this.#noteTrouble(where, { level, message, fields });
     }
     if (message === "port failed") this.violate("alive", `${where.name}: ${fields["reason"]}`);
     if (message !== "actor crashed" || fields["last"] === "nonsense") return;

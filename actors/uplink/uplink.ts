@@ -52,7 +52,7 @@ import {
   type Sender,
   takeResponses,
 } from "../../kds/sender.ts";
-import { forgive, type KeptBack, newTrust, type Trust } from "../../kds/trust.ts";
+import { forgive, type KeptBack, newTrust, tellsRefusal, type Trust } from "../../kds/trust.ts";
 import {
   type Capacity,
   capacityOf,
@@ -672,11 +672,15 @@ function requestReceived(
     ]
     : [];
   if (said.event === "nacked") {
+    if (tellsRefusal(state.trust, said.typeUrl, at.nowMs)) {
+      effects.push(
+        log("warn", "global rejected resources of this zone", {
+          type: said.typeUrl,
+          reason: said.message.slice(0, MESSAGE_CHARS_MAX),
+        }),
+      );
+    }
     effects.push(
-      log("warn", "global rejected resources of this zone", {
-        type: said.typeUrl,
-        reason: said.message.slice(0, MESSAGE_CHARS_MAX),
-      }),
       count("kds_nack_total", { zone_name: state.args.zone, resource_type: said.typeUrl }),
     );
     const afterMs = resendAfter(session.sender, said.typeUrl);

@@ -43,7 +43,7 @@ import {
   takeResponses,
   type Withheld,
 } from "../../kds/sender.ts";
-import { forgive, type KeptBack, newTrust, type Trust } from "../../kds/trust.ts";
+import { forgive, type KeptBack, newTrust, tellsRefusal, type Trust } from "../../kds/trust.ts";
 import {
   type Capacity,
   capacityOf,
@@ -470,12 +470,16 @@ function requestReceived(
     effects.push(...flush);
   }
   if (said.event === "nacked") {
+    if (tellsRefusal(state.trust, said.typeUrl, at.nowMs)) {
+      effects.push(
+        log("warn", "zone rejected resources", {
+          zone: state.args.zone,
+          type: said.typeUrl,
+          reason: said.message.slice(0, MESSAGE_CHARS_MAX),
+        }),
+      );
+    }
     effects.push(
-      log("warn", "zone rejected resources", {
-        zone: state.args.zone,
-        type: said.typeUrl,
-        reason: said.message.slice(0, MESSAGE_CHARS_MAX),
-      }),
       count("kds_nack_total", { zone_name: state.args.zone, resource_type: said.typeUrl }),
     );
     const afterMs = resendAfter(sender, said.typeUrl);
