@@ -2,23 +2,29 @@
 
 import { isObject } from "../core/json.ts";
 import type { Draft, Resource } from "../core/resource.ts";
+import { isTold, remembers, type Seen } from "./epochs.ts";
 import type { GlobalIdentity } from "./wire.ts";
 
 /** The zone's own note, in its own store; never synchronised. */
 export const GLOBAL_CONFIG = "ursa-global";
 
 export interface Held {
-  readonly by: GlobalIdentity;
+  readonly by: Pick<GlobalIdentity, "clusterId" | "revision">;
   readonly reason: string;
+}
+
+/** How far a global had come, and in which of its runs, when we heard of it last. */
+export interface Accepted extends Seen {
+  readonly clusterId: string;
 }
 
 /** What the note holds. */
 export interface Allegiance {
-  readonly accepted: GlobalIdentity | null;
+  readonly accepted: Accepted | null;
   readonly held: Held | null;
   /**
-   * That the accepted global's revision once went back. From then on its number proves nothing: it
-   * grows past the one we know, whatever was lost.
+   * That the accepted global's revision once went back. From then on its number proves nothing, as it
+   * grows past the one we know, whatever was lost; only its runs do.
    */
   readonly lapse: string | null;
 }
@@ -34,28 +40,42 @@ export function judge(
   peer: GlobalIdentity,
   ownState: number,
 ): Held | null {
+  const { clusterId, revision } = peer;
+  const by = { clusterId, revision };
   if (!accepted) {
     return ownState === 0 ? null : {
-      by: peer,
+      by,
       reason: `this zone has ${ownState} resources of its own that global ${peer.clusterId} ` +
         "would replace or delete",
     };
   }
   if (accepted.clusterId !== peer.clusterId) {
     return {
-      by: peer,
+      by,
       reason: `this zone belongs to global ${accepted.clusterId}, not to ${peer.clusterId}`,
     };
   }
-  const reason = lapse ?? lapseOf(accepted, peer);
-  return reason === null ? null : { by: peer, reason };
+  const reason = lapseOf({ accepted, lapse }, peer);
+  return reason === null ? null : { by, reason };
 }
 
 /** In words, when the global that a zone belongs to has forgotten something; else null. */
-export function lapseOf(accepted: GlobalIdentity | null, peer: GlobalIdentity): string | null {
-  if (accepted?.clusterId !== peer.clusterId || peer.revision >= accepted.revision) return null;
-  return `global ${peer.clusterId} is at revision ${peer.revision}, but had been at ` +
+export function lapseOf(
+  { accepted, lapse }: Pick<Allegiance, "accepted" | "lapse">,
+  peer: GlobalIdentity,
+): string | null {
+  if (accepted?.clusterId !== peer.clusterId) return lapse;
+  if (lapse !== null && !isTold(peer.epochs, accepted)) return lapse;
+  if (remembers(peer.epochs, peer.revision, accepted)) return null;
+  const had = `global ${peer.clusterId} is at revision ${peer.revision}, but had been at ` +
     `${accepted.revision} before`;
+  return peer.revision < accepted.revision
+    ? had
+    : `${had}, in a run that it does not know: it was restored from a backup`;
+}
+
+export function acceptedOf({ clusterId, revision, epochs }: GlobalIdentity): Accepted {
+  return { clusterId, revision, epoch: epochs.at(-1)?.id ?? "" };
 }
 
 /** What to do about it, for both sides' eyes. */
@@ -84,7 +104,7 @@ export function readAllegiance(resource: Resource | undefined): Allegiance {
   try {
     const { accepted, lapse } = JSON.parse(config);
     return {
-      accepted: identityOf(accepted),
+      accepted: readAccepted(accepted),
       held: null,
       lapse: typeof lapse === "string" ? lapse : null,
     };
@@ -93,10 +113,10 @@ export function readAllegiance(resource: Resource | undefined): Allegiance {
   }
 }
 
-function identityOf(value: unknown): GlobalIdentity | null {
+function readAccepted(value: unknown): Accepted | null {
   if (!isObject(value)) return null;
-  const { clusterId, revision } = value;
+  const { clusterId, revision, epoch } = value;
   return typeof clusterId === "string" && typeof revision === "number"
-    ? { clusterId, revision }
+    ? { clusterId, revision, epoch: typeof epoch === "string" ? epoch : "" }
     : null;
 }

@@ -3,7 +3,14 @@ import type { JsonObject, ResourceDescriptor } from "../core/resource.ts";
 import { KINDS } from "../core/kinds.ts";
 import { decodeResource, encodeResource } from "./codec.ts";
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "./envelope.ts";
-import { ownMetadata, parseSystemVersion, parseWireName, peerInfo, wireName } from "./wire.ts";
+import {
+  ownMetadata,
+  parseSystemVersion,
+  parseWireName,
+  peerInfo,
+  systemVersion,
+  wireName,
+} from "./wire.ts";
 
 const kind = (name: string): ResourceDescriptor => KINDS.find((one) => one.name === name)!;
 const hex = (bytes: Uint8Array) =>
@@ -148,7 +155,12 @@ Deno.test("wire names are split at the last dot", () => {
 });
 
 Deno.test("parseSystemVersion() reads only what Ursa writes", () => {
-  assert.deepEqual(parseSystemVersion("6f1d-2:17"), { clusterId: "6f1d-2", revision: 17 });
+  const plain = { clusterId: "6f1d-2", revision: 17, epochs: [] };
+  assert.deepEqual(parseSystemVersion("6f1d-2:17"), plain);
+  assert.deepEqual(parseSystemVersion("6f1d-2:17:more"), plain);
+  const epochs = [{ id: "g-a", from: 0 }, { id: "g-b", from: 12 }];
+  assert.equal(systemVersion({ ...plain, epochs }), "6f1d-2:17;g-a@0,g-b@12");
+  assert.deepEqual(parseSystemVersion("6f1d-2:17;g-a@0,g-b@12:more"), { ...plain, epochs });
   for (const text of ["", "x", ":1", "x:", "x:1:2", "x:-1", "a b:1"]) {
     assert.equal(parseSystemVersion(text), undefined, text);
   }

@@ -4,6 +4,7 @@ import { isObject } from "../core/json.ts";
 import type { ProxyCounts } from "../core/receipt.ts";
 import type { JsonObject } from "../core/resource.ts";
 import type { AdminKind } from "./admin.ts";
+import { type Epoch, epochsText, parseEpochs } from "./epochs.ts";
 
 /** The two resource streams. In "zone_to_global" the gRPC client is the one that sends responses. */
 export type SyncKind = "global_to_zone" | "zone_to_global";
@@ -43,7 +44,7 @@ export interface KdsItem {
 export interface KdsResponse {
   readonly typeUrl: string;
   readonly nonce: string;
-  /** `<cluster id>:<revision>` from Ursa, with or without `MORE`; empty from Kuma. */
+  /** From Ursa as `systemVersion` writes it, with or without `MORE`; empty from Kuma. */
   readonly systemVersion: string;
   readonly controlPlane: string;
   readonly resources: readonly KdsItem[];
@@ -276,17 +277,23 @@ export function parseWireName(text: string): { readonly mesh: string; readonly n
     : { mesh: text.slice(dot + 1), name: text.slice(0, dot) };
 }
 
-/** Which global, and how far its store had come. Undefined when the peer does not say. */
+/** Which global, and how far its store had come. */
 export interface GlobalIdentity {
   readonly clusterId: string;
   readonly revision: number;
+  /** Its runs, this one last; none: it does not say. */
+  readonly epochs: readonly Epoch[];
 }
 
-export function systemVersion({ clusterId, revision }: GlobalIdentity): string {
-  return `${clusterId}:${revision}`;
+/** `<cluster id>:<revision>`, then its runs as `;a@0,b@40`. */
+export function systemVersion({ clusterId, revision, epochs }: GlobalIdentity): string {
+  return `${clusterId}:${revision}${epochs.length > 0 ? `;${epochsText(epochs)}` : ""}`;
 }
 
+/** Undefined when the peer does not say. */
 export function parseSystemVersion(text: string): GlobalIdentity | undefined {
-  const match = /^([-0-9A-Za-z]+):([0-9]{1,15})(:more)?$/.exec(text);
-  return match ? { clusterId: match[1]!, revision: Number(match[2]) } : undefined;
+  const match = /^([-0-9A-Za-z]+):([0-9]{1,15})(?:;([-\w.@,]*))?(:more)?$/.exec(text);
+  if (!match) return undefined;
+  const [, clusterId, revision, epochs = ""] = match;
+  return { clusterId: clusterId!, revision: Number(revision), epochs: parseEpochs(epochs) };
 }

@@ -186,6 +186,19 @@ export const MUTANTS: readonly Mutant[] = [
     ),
   },
   {
+    name: "believes the number of a backup",
+    says:
+      "a global that was restored from a backup takes away what it forgot, once it wrote enough",
+    around: at(
+      "uplink",
+      hears((msg) => {
+        if (msg.tag !== "response_received") return msg;
+        const systemVersion = msg.response.systemVersion.replace(/;[^:]*/, "");
+        return { ...msg, response: { ...msg.response, systemVersion } };
+      }),
+    ),
+  },
+  {
     name: "announces before listening",
     says: "others are sent to a proxy that has no listeners yet",
     around: at(

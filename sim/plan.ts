@@ -203,10 +203,18 @@ class Planner {
         });
       case "twin":
         return this.#add(atMs, "twin", proxy, { for: forMs });
-      case "replace":
+      case "replace": {
         if (!this.#mix.global) return;
-        this.#add(atMs, "start", GLOBAL, { store: dice.pick(["empty", "empty", "old"]) });
+        const store = dice.pick(["empty", "empty", "old"]);
+        this.#add(atMs, "start", GLOBAL, { store });
         this.#add(Math.max(0, atMs - dice.durationMs(1, 10_000)), "remember", GLOBAL, {});
+        // A backup that has written as much as it forgot, before anybody is back.
+        if (store === "old") {
+          for (const name of this.#zones) {
+            this.#add(atMs, "cut", `${name} - ${GLOBAL}`, { for: 3_000 });
+          }
+          this.#add(atMs + 1, "policies", "default", { count: 200, over: 4 });
+        }
         for (const name of this.#zones) {
           this.#add(atMs + dice.durationMs(1_000, 20_000), "accept", name, {});
         }
@@ -214,6 +222,7 @@ class Planner {
           this.#add(atMs + dice.durationMs(1, 10_000), "mesh", mesh, { mtls: ["ca-1"] });
         }
         return;
+      }
       case "nack":
         return this.#add(atMs, "nack", proxy, { for: forMs });
       case "idle":

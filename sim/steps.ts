@@ -5,12 +5,14 @@ import { type LeaveResult, PROXIES, type ProxiesMsg } from "../actors/proxies/me
 import { isReady } from "../core/dataplane.ts";
 import type { Draft, JsonObject, ResourceKey } from "../core/resource.ts";
 import { answerQuestion } from "../dns/answer.ts";
+import { GLOBAL_CONFIG, readAllegiance } from "../kds/allegiance.ts";
 import { MESSAGE_BYTES_MAX } from "../kds/wire.ts";
 import { encode } from "../proto/mod.ts";
 import type { Op } from "../store/store.ts";
 import type { Dialect } from "../xds/stream.ts";
 import { addressOf, MESHES } from "./checks/seen.ts";
 import type { ControlPlane } from "./control_plane.ts";
+import type { Disk } from "./disk.ts";
 import type { Envoy } from "./envoy.ts";
 import { expect, mark } from "./expect.ts";
 import type { End } from "./network.ts";
@@ -587,13 +589,22 @@ function startProcess(world: World, { of, with: { store } }: Step): void {
     plane.disk.replaced = true;
     if (plane === world.global) {
       world.replaced = true;
-      // An old copy may hold everything that a zone has seen, and then is no stranger.
-      if (store === "old" && old) world.heldBack.clear();
-      else for (const { name } of world.zones) world.heldBack.add(name);
+      const known = store === "old" && old ? old.revision : -1;
+      for (const { name, disk } of world.zones) {
+        // A copy may hold everything that a zone has seen, and then is no stranger.
+        if (seenOfGlobal(disk) > known) world.heldBack.add(name);
+        else world.heldBack.delete(name);
+      }
     }
   }
   world.start(plane);
   plane.disk.replaced = false;
+}
+
+/** Up to which revision a zone certainly knows its global; -1: it never met one. */
+function seenOfGlobal({ image }: Disk): number {
+  const note = image.get({ type: "Config", mesh: "", name: GLOBAL_CONFIG });
+  return readAllegiance(note).accepted?.revision ?? -1;
 }
 
 function crashPart(world: World, { of, with: { part = "hub" } }: Step): void {

@@ -2,6 +2,7 @@
 
 import { isZoneName } from "../../core/names.ts";
 import type { JsonObject } from "../../core/resource.ts";
+import { beginEpoch, type Epoch, EPOCHS_CONFIG, readEpochs } from "../../kds/epochs.ts";
 import { CLUSTER_ID_CONFIG } from "../../kds/filter.ts";
 import type { VerifiedToken } from "../../identity/tokens/verify.ts";
 import type { ServerCommand, ServerEvent, StreamKind } from "../../kds/wire.ts";
@@ -37,6 +38,10 @@ interface State {
   readonly args: GlobalArgs;
   readonly loaded: boolean;
   readonly clusterId: string;
+  /** Of this store, as they are written. */
+  readonly epochs: readonly Epoch[];
+  /** Of the store when this run began; null: not read yet. */
+  readonly beganAt: number | null;
   /** Zone resources that are there. */
   readonly zones: Set<string>;
   readonly insights: Map<string, JsonObject>;
@@ -78,6 +83,8 @@ export const global: Actor<State, GlobalMsg, GlobalArgs> = {
       args,
       loaded: false,
       clusterId: "",
+      epochs: [],
+      beganAt: null,
       zones: new Set(),
       insights: new Map(),
       waiting: new Map(),
@@ -112,6 +119,13 @@ export const global: Actor<State, GlobalMsg, GlobalArgs> = {
         ];
       case "cluster_id_due":
         return [state, state.clusterId === "" ? [createClusterId(state, at)] : []];
+      case "epoch_written":
+        return [
+          state,
+          msg.value.ok ? [] : [timer("epoch", CLUSTER_ID_RETRY_MS, { tag: "epoch_due" })],
+        ];
+      case "epoch_due":
+        return [state, noteEpoch(state, at)];
     }
   },
 
@@ -148,12 +162,12 @@ function streamOpened(state: State, msg: StreamOpened, at: Context): Turn<State>
 
 function resourcesChanged(
   state: State,
-  { full, changes }: GlobalMsg & { readonly tag: "resources_changed" },
+  { full, changes, revision }: GlobalMsg & { readonly tag: "resources_changed" },
   at: Context,
 ): Turn<State> {
   const effects: Effect[] = [];
-  let { clusterId } = state;
-  let secretsChanged = false;
+  let { clusterId, epochs } = state;
+  let [secretsChanged, epochsChanged] = [false, false];
   for (const { key, resource } of changes) {
     if (state.gate && keepSecret(state.gate, key, resource)) secretsChanged = true;
     if (key.type === "ZoneInsight") {
@@ -161,6 +175,9 @@ function resourcesChanged(
       else state.insights.delete(key.name);
     } else if (key.type === "Config" && key.name === CLUSTER_ID_CONFIG) {
       clusterId = typeof resource?.spec.config === "string" ? resource.spec.config : "";
+    } else if (key.type === "Config" && key.name === EPOCHS_CONFIG) {
+      epochs = readEpochs(resource ?? undefined);
+      epochsChanged = true;
     } else if (key.type === "Zone" && resource) {
       state.zones.add(key.name);
     } else if (key.type === "Zone" && state.zones.delete(key.name)) {
@@ -168,7 +185,8 @@ function resourcesChanged(
       effects.push(spawn(state, key.name), send(zonePath(key.name), { tag: "zone_deleted" }));
     }
   }
-  const next = { ...state, clusterId, loaded: state.loaded || full };
+  const beganAt = state.beganAt ?? revision;
+  const next = { ...state, clusterId, epochs, beganAt, loaded: state.loaded || full };
   if (!next.loaded) return [next, effects];
   if (secretsChanged) effects.push(...recheck(next, at));
   if (!state.loaded) {
@@ -189,6 +207,7 @@ function resourcesChanged(
     );
     if (clusterId === "") effects.push(createClusterId(next, at));
   }
+  if (!state.loaded || epochsChanged) effects.push(...noteEpoch(next, at));
   for (const [zone, streams] of next.waiting) {
     if (!next.zones.has(zone)) continue;
     next.waiting.delete(zone);
@@ -348,6 +367,17 @@ function createClusterId({ args }: State, at: Context): Effect {
     by: "kds",
     reply: { path: at.self, tag: "cluster_id_written", ref: "" },
   });
+}
+
+/** Before that is written, zones are told nothing. */
+function noteEpoch({ args, epochs, beganAt }: State, at: Context): readonly Effect[] {
+  if (beganAt === null || epochs.at(-1)?.id === args.instance) return [];
+  return [toHub({
+    tag: "write",
+    ops: [{ op: "put", resource: beginEpoch(epochs, { id: args.instance, from: beganAt }) }],
+    by: "kds",
+    reply: { path: at.self, tag: "epoch_written", ref: "" },
+  })];
 }
 
 function close(

@@ -33,6 +33,9 @@ function stored(type: string, name: string, spec: Resource["spec"] = {}): Resour
 const secret = (name: string, text: string) => stored("GlobalSecret", name, { data: btoa(text) });
 const KEY = secret("zone-token-signing-key-1", PEM);
 const CLUSTER = stored("Config", "kuma-cluster-id", { config: "c-1" });
+const EPOCH = stored("Config", "ursa-epochs", {
+  config: JSON.stringify([{ id: ARGS.instance, from: 0 }]),
+});
 const EAST = stored("Zone", "east", { enabled: true });
 
 function start(args: Partial<GlobalArgs> = {}) {
@@ -95,7 +98,7 @@ function tokenFor(
 Deno.test("a zone joins with a token that names it, with and without Bearer", () => {
   for (const text of [`Bearer ${tokenFor({})}`, tokenFor({})]) {
     const at = start();
-    at.change(true, [CLUSTER, KEY, EAST]);
+    at.change(true, [CLUSTER, EPOCH, KEY, EAST]);
     at.open("east", [text]);
     assert.deepEqual(at.closed(), []);
     assert.deepEqual(at.sent("stream_opened"), ["zones/east"]);
@@ -125,7 +128,7 @@ const REFUSED: readonly (readonly [string, readonly string[], RegExp, string])[]
 for (const [what, authorization, wanted, reason] of REFUSED) {
   Deno.test(`a zone is refused with a token: ${what}`, () => {
     const at = start();
-    at.change(true, [CLUSTER, KEY]);
+    at.change(true, [CLUSTER, EPOCH, KEY]);
     at.open("east", authorization);
     assert.match(at.closed()[0]!, wanted);
     assert.deepEqual(at.counted(), [`token_${reason}`]);
@@ -142,7 +145,7 @@ Deno.test("streams that come before the store is read are looked at then", () =>
   at.open("east", [tokenFor({})]);
   at.open("west", [tokenFor({})]);
   assert.deepEqual(at.closed(), []);
-  at.change(true, [CLUSTER, KEY, EAST]);
+  at.change(true, [CLUSTER, EPOCH, KEY, EAST]);
   assert.match(at.closed().join(), /^s2 permission_denied/);
   assert.deepEqual(at.sent("stream_opened"), ["zones/east"]);
   assert.equal(at.written(), 0);
@@ -150,7 +153,7 @@ Deno.test("streams that come before the store is read are looked at then", () =>
 
 Deno.test("a zone of Kuma's may be exempt by name, which lets no other in", () => {
   const at = start();
-  at.change(true, [CLUSTER, KEY]);
+  at.change(true, [CLUSTER, EPOCH, KEY]);
   at.open("kuma-1", []);
   assert.deepEqual([at.closed(), at.written()], [[], 1]);
   at.open("kuma-2", []);
@@ -166,7 +169,7 @@ Deno.test("a revoked token, and one whose key is gone, end every stream of the z
   ] as const;
   for (const [change, wanted] of changes) {
     const at = start();
-    at.change(true, [CLUSTER, KEY, EAST]);
+    at.change(true, [CLUSTER, EPOCH, KEY, EAST]);
     const kinds: readonly StreamKind[] = ["global_to_zone", "zone_to_global", "stats"];
     for (const kind of kinds) at.open("east", [tokenFor({})], kind);
     at.change(false, [change]);
@@ -183,7 +186,7 @@ Deno.test("a revoked token, and one whose key is gone, end every stream of the z
 
 Deno.test("a token is withdrawn from every stream that has it, whoever came after with another", () => {
   const at = start();
-  at.change(true, [CLUSTER, KEY, EAST]);
+  at.change(true, [CLUSTER, EPOCH, KEY, EAST]);
   at.open("east", [tokenFor({})]);
   const gone = at.open("east", [tokenFor({})]);
   at.open("east", [tokenFor({}, { id: "id-2" })]);
@@ -195,13 +198,13 @@ Deno.test("a token is withdrawn from every stream that has it, whoever came afte
 Deno.test("a stream that ends before the store is read is nobody's any more", () => {
   const at = start();
   at.end(at.open("east", [tokenFor({})]));
-  at.change(true, [CLUSTER, KEY]);
+  at.change(true, [CLUSTER, EPOCH, KEY]);
   assert.deepEqual([at.sent("stream_opened"), at.written()], [[], 0]);
 });
 
 Deno.test("streams outlive their token, the next one is refused", () => {
   const at = start();
-  at.change(true, [CLUSTER, KEY, EAST]);
+  at.change(true, [CLUSTER, EPOCH, KEY, EAST]);
   at.open("east", [tokenFor({})]);
   at.at.nowMs += 2 * HOUR_MS;
   at.change(false, [secret("zone-token-revocations", "another")]);
@@ -212,7 +215,7 @@ Deno.test("streams outlive their token, the next one is refused", () => {
 
 Deno.test("a health check is believed with the token of its zone alone", () => {
   const at = start();
-  at.change(true, [CLUSTER, KEY, EAST]);
+  at.change(true, [CLUSTER, EPOCH, KEY, EAST]);
   at.check("east", []);
   assert.deepEqual([at.sent("health_checked"), at.counted()], [[], ["token_missing"]]);
   at.check("east", [tokenFor({ zone: "west" })]);
@@ -224,7 +227,7 @@ Deno.test("a health check is believed with the token of its zone alone", () => {
 
 Deno.test("without authentication, whatever a zone shows is nobody's question", () => {
   const at = start({ auth: "none" });
-  at.change(true, [CLUSTER, EAST]);
+  at.change(true, [CLUSTER, EPOCH, EAST]);
   at.open("east", ["nonsense"]);
   assert.deepEqual([at.closed(), at.sent("stream_opened")], [[], ["zones/east"]]);
 });

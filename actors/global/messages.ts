@@ -13,7 +13,7 @@ export interface GlobalArgs {
   readonly descriptors: readonly ResourceDescriptor[];
   /** Identity for a store that has none yet: a random UUID. */
   readonly newClusterId: string;
-  /** This control plane among others of the same store. */
+  /** This run of it; zones tell by it what they saw of which. */
   readonly instance: string;
   readonly version: string;
   /** Told `zone_progress`; null: nobody wants to know. */
@@ -31,4 +31,6 @@ export type GlobalMsg =
   | ResourcesChanged
   | { readonly tag: "zone_written"; readonly ref: string; readonly value: WriteResult }
   | { readonly tag: "cluster_id_written"; readonly ref: string; readonly value: WriteResult }
-  | { readonly tag: "cluster_id_due" };
+  | { readonly tag: "cluster_id_due" }
+  | { readonly tag: "epoch_written"; readonly ref: string; readonly value: WriteResult }
+  | { readonly tag: "epoch_due" };

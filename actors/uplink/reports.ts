@@ -1,7 +1,7 @@
 // What this zone's proxies made of each of global's revisions, until global has been told.
 
 import type { ProxyCounts } from "../../core/receipt.ts";
-import type { GlobalIdentity, ZoneReport } from "../../kds/wire.ts";
+import type { ZoneReport } from "../../kds/wire.ts";
 
 type Counts = Pick<ZoneReport, "proxies" | "lastAckMs">;
 
@@ -29,13 +29,18 @@ export interface Reports {
   readonly telling: Set<number>;
 }
 
+interface HowFar {
+  readonly clusterId: string;
+  readonly revision: number;
+}
+
 /** Older ones are forgotten: receipts tell about now. */
 const REVISIONS_MAX = 256;
 /** All of a report must fit in the metadata of one call. */
 const REPORTS_PER_CALL_MAX = 16;
 
 /** `revision`: how far this zone had come before; what became of that is not known any more. */
-export function noReports({ clusterId, revision }: GlobalIdentity): Reports {
+export function noReports({ clusterId, revision }: HowFar): Reports {
   return {
     clusterId,
     seen: revision,
@@ -47,7 +52,7 @@ export function noReports({ clusterId, revision }: GlobalIdentity): Reports {
   };
 }
 
-export function reportsFor(reports: Reports, global: GlobalIdentity): Reports {
+export function reportsFor(reports: Reports, global: HowFar): Reports {
   return reports.clusterId === global.clusterId ? reports : noReports(global);
 }
 

@@ -11,6 +11,7 @@ import { DISPLAY_NAME_LABEL, ORIGIN_LABEL } from "../../core/names.ts";
 import { type JsonObject, keyText, type ResourceDescriptor } from "../../core/resource.ts";
 import { TRAVEL } from "../../core/travel.ts";
 import {
+  acceptedOf,
   ADVICE,
   type Allegiance,
   GLOBAL_CONFIG,
@@ -400,7 +401,9 @@ function globalOf(
     const decoded = decodeResource(item, descriptor);
     if (!decoded.ok || decoded.draft.name !== CLUSTER_ID_CONFIG) continue;
     const { config } = decoded.draft.spec;
-    if (typeof config === "string" && config !== "") return { clusterId: config, revision: 0 };
+    if (typeof config === "string" && config !== "") {
+      return { clusterId: config, revision: 0, epochs: [] };
+    }
   }
   return global;
 }
@@ -410,7 +413,7 @@ function attributed(state: State, session: Session, global: GlobalIdentity): Tur
   const { accepted, held: heldBefore } = state.allegiance;
   // One that was behind may catch up with the number, but not with what happened meanwhile: not
   // in this session, nor in any later one.
-  const lapse = state.allegiance.lapse ?? lapseOf(accepted, global);
+  const lapse = lapseOf(state.allegiance, global);
   const held = heldBefore && state.session?.global
     ? heldBefore
     : judge({ ...state.allegiance, lapse }, global, accepted ? 0 : ownState(state));
@@ -436,7 +439,7 @@ function attributed(state: State, session: Session, global: GlobalIdentity): Tur
         : [],
     ];
   }
-  const allegiance: Allegiance = { accepted: global, held: null, lapse: null };
+  const allegiance: Allegiance = { accepted: acceptedOf(global), held: null, lapse: null };
   if (accepted && !heldBefore) return [{ ...next, allegiance }, []];
   return [{ ...next, allegiance }, [
     log("info", heldBefore ? "the zone's own global is back" : "the zone has its first global", {
@@ -574,7 +577,7 @@ function acceptGlobal(state: State, to: ReplyTo, at: Context): Turn<State> {
       : "No global is connected.";
     return [state, [answer(to, { accepted: false, message })]];
   }
-  const accepted: Allegiance = { accepted: session.global, held: null, lapse: null };
+  const accepted: Allegiance = { accepted: acceptedOf(session.global), held: null, lapse: null };
   const { clusterId, revision } = session.global;
   // Its revisions may be numbers that another history had: what was told of those says nothing.
   const reports = noReports({ clusterId, revision: 0 });
@@ -734,7 +737,7 @@ function pump(state: State, before: readonly Effect[]): Turn<State> {
   if (!session?.up) return [state, before];
   const { responses, withheld } = takeResponses(session.sender, {
     offers: book.offers,
-    systemVersion: systemVersion({ clusterId: args.zone, revision }),
+    systemVersion: systemVersion({ clusterId: args.zone, revision, epochs: [] }),
     controlPlane: args.zone,
     ...session.takes,
   });

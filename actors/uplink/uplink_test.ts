@@ -137,7 +137,7 @@ Deno.test("a response is acknowledged after it is durable, together with whose i
   const write = link.writes().at(-1)!;
   assert.deepEqual(write.ops.map(({ resource }) => resource.name), ["default", "ursa-global"]);
   assert.deepEqual(JSON.parse(write.ops[1]!.resource.spec["config"] as string), {
-    accepted: { clusterId: "c-1", revision: 5 },
+    accepted: { clusterId: "c-1", revision: 5, epoch: "" },
   });
   link.tell({ tag: "written", ref: write.reply.ref, value: committed(10) });
   const [ack] = link.commands();
@@ -208,6 +208,37 @@ Deno.test("a global whose revision went back stays held, even when it catches up
   assert.match(String(link.status()["held"]), /at revision 5, but had been at 50/);
   link.tell({ tag: "response_received", connection, response: response("default", "c-1:60", "2") });
   assert.match(String(link.status()["held"]), /at revision 5, but had been at 50/);
+});
+
+Deno.test("a global that was restored is held though it wrote on, and the right one is known again", () => {
+  const accepted = { clusterId: "c-1", revision: 50, epoch: "g-b" };
+  const note: Resource = {
+    type: "Config",
+    mesh: "",
+    name: "ursa-global",
+    labels: {},
+    spec: { config: JSON.stringify({ accepted }) },
+    version: 1,
+    creationTime: "",
+    modificationTime: "",
+  };
+  const link = start([note]);
+  const meet = (systemVersion: string) => {
+    const connection = dialled(link);
+    link.tell({ tag: "connected", connection });
+    link.tell({
+      tag: "response_received",
+      connection,
+      response: response("default", systemVersion),
+    });
+    const held = link.status()["held"];
+    link.tell({ tag: "disconnected", connection, reason: "restarted" });
+    link.tell({ tag: "connect_due" });
+    return held;
+  };
+  assert.match(String(meet("c-1:120;g-a@0,g-c@30")), /restored from a backup/);
+  assert.match(String(meet("c-1:140;g-c@30")), /restored from a backup/);
+  assert.equal(meet("c-1:141;g-a@0,g-b@40,g-d@50"), null);
 });
 
 Deno.test("a global whose revision went back stays held in later sessions, and after a restart", () => {

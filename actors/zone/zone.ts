@@ -12,6 +12,7 @@ import { TRAVEL } from "../../core/travel.ts";
 import { isEnabled, type ZoneSpec } from "../../core/zone.ts";
 import type { AdminKind } from "../../kds/admin.ts";
 import { globalToZone, zoneToGlobal } from "../../kds/direction.ts";
+import { EPOCHS_CONFIG, readEpochs } from "../../kds/epochs.ts";
 import { CLUSTER_ID_CONFIG, goesToZone, zoneOf } from "../../kds/filter.ts";
 import { applyChanges, emptyImage, type Image, replaceImage } from "../../kds/image.ts";
 import { encodeDownward, enter, type OfferBook, openBook } from "../../kds/offers.ts";
@@ -47,6 +48,7 @@ import { forgive, type KeptBack, newTrust, tellsRefusal, type Trust } from "../.
 import {
   type Capacity,
   capacityOf,
+  type GlobalIdentity,
   HASH_SUFFIX,
   isSync,
   ownMetadata,
@@ -572,12 +574,12 @@ function isDisabled({ image }: State, zone: string): boolean {
 
 /** Sends what may be sent, and tells how far the zone has come. */
 function pump(state: State): Turn<State> {
-  const { down, image, args } = state;
-  const clusterId = clusterIdOf(image);
-  if (!down?.subscription || !image || clusterId === "") return [state, []];
+  const { down, args } = state;
+  const own = identityOf(state);
+  if (!down?.subscription || !own) return [state, []];
   const { responses, withheld } = takeResponses(down.sender, {
     offers: down.book.offers,
-    systemVersion: systemVersion({ clusterId, revision: state.revision }),
+    systemVersion: systemVersion(own),
     controlPlane: "global",
     ...down.takes,
   });
@@ -631,10 +633,15 @@ function tellWithheld(zone: string, { typeUrl, reason }: Withheld): readonly Eff
   ];
 }
 
-function clusterIdOf(image: Image | null): string {
-  const { config } =
-    image?.get("Config")?.get(wireName({ mesh: "", name: CLUSTER_ID_CONFIG }))?.spec ?? {};
-  return typeof config === "string" ? config : "";
+/** Null until both are written: a zone has to know who sends, and that it forgot nothing. */
+function identityOf({ args, down, image, revision }: State): GlobalIdentity | null {
+  const note = (name: string) => image?.get("Config")?.get(wireName({ mesh: "", name }));
+  const clusterId = note(CLUSTER_ID_CONFIG)?.spec["config"];
+  const epochs = readEpochs(note(EPOCHS_CONFIG));
+  if (typeof clusterId !== "string" || clusterId === "") return null;
+  if (epochs.at(-1)?.id !== args.instance) return null;
+  // Who has answered has judged its past already.
+  return { clusterId, revision, epochs: down?.answeredRevision ? epochs.slice(-1) : epochs };
 }
 
 function progressOf(state: State, reports: readonly ZoneReport[]): readonly Effect[] {

@@ -64,6 +64,11 @@ function stored(part: Partial<Resource>): Resource {
 }
 
 const CLUSTER = stored({ type: "Config", name: "kuma-cluster-id", spec: { config: "c-1" } });
+const EPOCH = stored({
+  type: "Config",
+  name: "ursa-epochs",
+  spec: { config: '[{"id":"g-0","from":0},{"id":"g-1","from":5}]' },
+});
 
 function changed(revision: number, full: boolean, resources: readonly Resource[]): ZoneMsg {
   return {
@@ -98,17 +103,36 @@ Deno.test("nothing is sent before the store is read", () => {
   assert.deepEqual(east.commands(), [{ do: "admit", stream: "s1", to: "zones/east" }]);
   east.tell({ tag: "request_received", stream: "s1", request: ask("Mesh") });
   assert.deepEqual(east.commands(), []);
-  east.tell(changed(7, true, [CLUSTER, stored({})]));
+  east.tell(changed(7, true, [CLUSTER, EPOCH, stored({})]));
   const [response] = east.commands();
   assert.ok(response?.do === "send" && "response" in response);
-  assert.equal(response.response.systemVersion, "c-1:7");
+  assert.equal(response.response.systemVersion, "c-1:7;g-0@0,g-1@5");
   assert.deepEqual(response.response.resources.map(({ name }) => name), ["default."]);
+});
+
+Deno.test("nothing is sent before this run of global is written down", () => {
+  const east = start();
+  east.open("s1", "global_to_zone");
+  east.tell({ tag: "request_received", stream: "s1", request: ask("Mesh") });
+  const before = stored({ ...EPOCH, spec: { config: '[{"id":"g-0","from":0}]' } });
+  east.tell(changed(7, true, [CLUSTER, before, stored({})]));
+  assert.deepEqual(east.commands(), []);
+  east.tell(changed(8, false, [{ ...EPOCH, version: 2 }]));
+  const [response] = east.commands();
+  assert.ok(response?.do === "send" && "response" in response);
+  assert.equal(response.response.systemVersion, "c-1:8;g-0@0,g-1@5");
+  const ack = { ...ask("Mesh"), nonce: response.response.nonce, metadata: undefined };
+  east.tell({ tag: "request_received", stream: "s1", request: ack as unknown as KdsRequest });
+  east.tell(changed(9, false, [stored({ name: "other" })]));
+  const [later] = east.commands();
+  assert.ok(later?.do === "send" && "response" in later);
+  assert.equal(later.response.systemVersion, "c-1:9;g-1@5", "its past has been told");
 });
 
 Deno.test("receipts hear up to which revision the zone has answered, and what it refused", () => {
   const east = start();
   east.open("s1", "global_to_zone");
-  east.tell(changed(7, true, [CLUSTER]));
+  east.tell(changed(7, true, [CLUSTER, EPOCH]));
   east.tell({ tag: "request_received", stream: "s1", request: ask("Mesh") });
   assert.deepEqual(east.sent("zone_progress"), []);
   east.tell({ tag: "request_received", stream: "s1", request: { ...ask("Mesh"), nonce: "1" } });
@@ -188,7 +212,7 @@ Deno.test("receipts hear of each session, and of its end", () => {
 Deno.test("no report is promised of a revision that was not sent", () => {
   const east = start();
   east.open("s1", "global_to_zone");
-  east.tell(changed(7, true, [CLUSTER]));
+  east.tell(changed(7, true, [CLUSTER, EPOCH]));
   east.tell({ tag: "request_received", stream: "s1", request: ask("Mesh") });
   east.tell(changed(8, false, [stored({ type: "Dataplane", version: 8 })]));
   east.tell({ tag: "request_received", stream: "s1", request: { ...ask("Mesh"), nonce: "1" } });
@@ -218,6 +242,7 @@ Deno.test("a zone that is older than hashed names gets them plain, and nothing t
     stored({ type: "MeshTimeout", mesh: "default", name, spec });
   east.tell(changed(7, true, [
     CLUSTER,
+    EPOCH,
     policy("whole", { targetRef: { kind: "Mesh" } }),
     policy("bare", { to: [] }),
   ]));
