@@ -7,15 +7,22 @@ import { type Op, toHub, type WriteResult } from "../hub/messages.ts";
 import { type Actor, type Context, log, timer, type Turn } from "../runtime/actor.ts";
 import type { InsightsMsg } from "./messages.ts";
 
-/** Connects and NACKs are worth a write of their own, shared with what happens at the same moment. */
+/**
+ * Connects and NACKs are worth a write of their own, shared with what happens at the same moment;
+ * counters are not taken along: where something connects at any time, all would be written all the time.
+ */
 const URGENT_MS = 50;
 /** Kuma's dataplaneStatusFlushInterval. */
 const ROUTINE_MS = 10_000;
 
 const TYPES = { dataplane: "DataplaneInsight", ingress: "ZoneIngressInsight" } as const;
 
-/** null: the proxy is gone, and its insight goes. */
-type Seen = ReadonlyMap<string, { readonly proxy: ProxyKey; readonly insight: JsonObject | null }>;
+interface Unwritten {
+  readonly proxy: ProxyKey;
+  /** null: the proxy is gone, and its insight goes. */
+  readonly insight: JsonObject | null;
+  readonly urgent: boolean;
+}
 
 export interface InsightsArgs {
   readonly reader: {
@@ -27,31 +34,29 @@ export interface InsightsArgs {
 interface State {
   readonly args: InsightsArgs;
   /** Owned and mutated in place. */
-  readonly unwritten: Map<
-    string,
-    { readonly proxy: ProxyKey; readonly insight: JsonObject | null }
-  >;
+  readonly unwritten: Map<string, Unwritten>;
   /** On the way to the disk. */
-  readonly writing: Seen;
-  /** When the timer fires; null when nothing waits. */
-  readonly flushAtMs: number | null;
+  readonly writing: ReadonlyMap<string, Unwritten>;
+  /** Timers that are set: for what is urgent, and for everything. */
+  readonly due: { readonly urgent: boolean; readonly routine: boolean };
 }
+
+const NONE: State["due"] = { urgent: false, routine: false };
 
 export const insights: Actor<State, InsightsMsg, InsightsArgs> = {
   mailbox: { capacity: 100_000, whenFull: "shed_oldest" },
-  init: (args) => [{ args, unwritten: new Map(), writing: new Map(), flushAtMs: null }, []],
+  init: (args) => [{ args, unwritten: new Map(), writing: new Map(), due: NONE }, []],
 
   receive(state, msg, at): Turn<State> {
     switch (msg.tag) {
       case "proxy_seen":
-        state.unwritten.set(proxyText(msg.proxy), msg);
-        return schedule(state, msg.urgent ? URGENT_MS : ROUTINE_MS, at);
+        return noted(state, msg.proxy, msg);
       case "proxy_silent":
         return silent(state, msg.proxy, at);
       case "proxy_parked":
-        return parked(state, msg, at);
+        return parked(state, msg);
       case "flush_due":
-        return flush(state, at);
+        return flush(state, msg.urgent, at);
       case "insights_written":
         return written(state, msg.value as WriteResult, at);
     }
@@ -60,54 +65,78 @@ export const insights: Actor<State, InsightsMsg, InsightsArgs> = {
   describe: ({ unwritten, writing }) => ({ unwritten: unwritten.size, writing: writing.size }),
 };
 
-function flush(state: State, at: Context): Turn<State> {
-  const { args, unwritten, writing } = state;
-  // One write at a time: what a failed one held must still be known when it fails.
-  if (unwritten.size === 0 || writing.size > 0) return [{ ...state, flushAtMs: null }, []];
-  const next = { args, unwritten: new Map(), writing: unwritten, flushAtMs: null };
-  return [next, [toHub({
+function noted(
+  state: State,
+  proxy: ProxyKey,
+  { insight, urgent }: Pick<Unwritten, "insight" | "urgent">,
+): Turn<State> {
+  const id = proxyText(proxy);
+  // What was urgent stays so when something newer takes its place.
+  const soon = urgent || state.unwritten.get(id)?.urgent === true;
+  state.unwritten.set(id, { proxy, insight, urgent: soon });
+  return schedule(state, urgent ? "urgent" : "routine");
+}
+
+function schedule(state: State, which: keyof State["due"]): Turn<State> {
+  if (state.due[which]) return [state, []];
+  const urgent = which === "urgent";
+  return [{ ...state, due: { ...state.due, [which]: true } }, [
+    timer(which, urgent ? URGENT_MS : ROUTINE_MS, { tag: "flush_due", urgent }),
+  ]];
+}
+
+function flush(state: State, urgent: boolean, at: Context): Turn<State> {
+  const due = { ...state.due, [urgent ? "urgent" : "routine"]: false };
+  // One write at a time: what comes meanwhile follows it.
+  if (state.writing.size > 0) return [{ ...state, due }, []];
+  const writing = new Map([...state.unwritten].filter(([, one]) => one.urgent || !urgent));
+  if (writing.size === 0) return [{ ...state, due }, []];
+  for (const id of writing.keys()) state.unwritten.delete(id);
+  return [{ ...state, writing, due }, [toHub({
     tag: "write",
     by: at.self,
-    ops: [...unwritten.values()].map(opOf),
+    ops: [...writing.values()].map(opOf),
     reply: { path: at.self, tag: "insights_written", ref: "" },
   })]];
 }
 
 function written(state: State, result: WriteResult, at: Context): Turn<State> {
+  const { unwritten, writing, due } = state;
   const idle = { ...state, writing: new Map() };
-  if (result.ok) return idle.flushAtMs === null ? flush(idle, at) : [idle, []];
-  for (const [id, seen] of state.writing) {
-    if (!state.unwritten.has(id)) state.unwritten.set(id, seen);
+  if (!result.ok) {
+    for (const [id, one] of writing) if (!unwritten.has(id)) unwritten.set(id, one);
+    const [next, effects] = schedule(idle, "routine");
+    return [next, [log("warn", "insights not written", { reason: result.reason }), ...effects]];
   }
-  const [next, effects] = schedule(idle, ROUTINE_MS, at);
-  return [next, [log("warn", "insights not written", { reason: result.reason }), ...effects]];
+  // Timers that fired during the write left this to it.
+  const isLate = !due.urgent && [...unwritten.values()].some(({ urgent }) => urgent);
+  const [next, effects] = isLate ? flush(idle, true, at) : [idle, []];
+  if (unwritten.size === 0) return [next, effects];
+  const [last, more] = schedule(next, "routine");
+  return [last, [...effects, ...more]];
 }
 
 /** Ends what an insight says of streams that nobody ended: their control plane, or a part of it, did. */
 function silent(state: State, proxy: ProxyKey | undefined, at: Context): Turn<State> {
-  let found = false;
-  for (const one of proxy ? [proxy] : known(state)) {
+  const ended = (proxy ? [proxy] : known(state)).flatMap((one) => {
     const insight = newest(state, one);
-    const ended = insight && disconnected(insight as ProxyInsightSpec, at.nowMs);
-    if (!ended) continue;
-    state.unwritten.set(proxyText(one), { proxy: one, insight: ended });
-    found = true;
-  }
-  return found ? schedule(state, URGENT_MS, at) : [state, []];
+    const over = insight && disconnected(insight as ProxyInsightSpec, at.nowMs);
+    return over ? [{ proxy: one, insight: over, urgent: true }] : [];
+  });
+  for (const one of ended) state.unwritten.set(proxyText(one.proxy), one);
+  return ended.length > 0 ? schedule(state, "urgent") : [state, []];
 }
 
 /** A remark beside those that its actor would make: the next insight from there is without it. */
 function parked(
   state: State,
   { proxy, reason }: InsightsMsg & { readonly tag: "proxy_parked" },
-  at: Context,
 ): Turn<State> {
   const insight = newest(state, proxy) ?? {};
   const metadata = insight["metadata"] as JsonObject | undefined;
   const ursa = { ...metadata?.["ursa"] as JsonObject | undefined, parked: reason };
   const remarked = { ...insight, metadata: { ...metadata, ursa } };
-  state.unwritten.set(proxyText(proxy), { proxy, insight: remarked });
-  return schedule(state, URGENT_MS, at);
+  return noted(state, proxy, { insight: remarked, urgent: true });
 }
 
 function newest({ args, unwritten, writing }: State, proxy: ProxyKey): JsonObject | null {
@@ -134,13 +163,7 @@ function disconnected(insight: ProxyInsightSpec, nowMs: number): JsonObject | nu
   } as unknown as JsonObject;
 }
 
-function schedule(state: State, afterMs: number, { nowMs }: Context): Turn<State> {
-  const flushAtMs = nowMs + afterMs;
-  if (state.flushAtMs !== null && state.flushAtMs <= flushAtMs) return [state, []];
-  return [{ ...state, flushAtMs }, [timer("flush", afterMs, { tag: "flush_due" })]];
-}
-
-function opOf({ proxy, insight }: { proxy: ProxyKey; insight: JsonObject | null }): Op {
+function opOf({ proxy, insight }: Unwritten): Op {
   const key = insightKey(proxy);
   return insight
     ? { op: "put", resource: { ...key, labels: {}, spec: insight } }

@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import type { ProxyKey } from "../../core/proxy.ts";
 import type { JsonObject, Resource } from "../../core/resource.ts";
-import type { HubMsg, Op } from "../hub/messages.ts";
+import type { HubMsg, Op, WriteResult } from "../hub/messages.ts";
 import type { Effect } from "../runtime/actor.ts";
 import { insights } from "./insights.ts";
 import type { InsightsMsg } from "./messages.ts";
 
 const WEB: ProxyKey = { type: "dataplane", mesh: "default", name: "web" };
 const GATE: ProxyKey = { type: "ingress", mesh: "", name: "gate" };
+const TAKEN: WriteResult = { ok: true, revision: 1, changes: [] };
 const START_MS = Date.parse("2026-01-01T00:00:00Z");
 
 class World {
@@ -15,7 +16,7 @@ class World {
   readonly stored: Resource[] = [];
   readonly writes: (readonly Op[])[] = [];
   #state;
-  #due: { readonly atMs: number } | null = null;
+  readonly #due = new Map<string, { readonly atMs: number; readonly msg: InsightsMsg }>();
 
   constructor() {
     const reader = {
@@ -37,7 +38,10 @@ class World {
   }
 
   #take(effect: Effect): void {
-    if (effect.do === "timer") this.#due = { atMs: this.nowMs + effect.afterMs };
+    if (effect.do === "timer") {
+      const msg = effect.msg as InsightsMsg;
+      this.#due.set(effect.name, { atMs: this.nowMs + effect.afterMs, msg });
+    }
     if (effect.do === "send") {
       const msg = effect.msg as HubMsg;
       if (msg.tag === "write") this.writes.push(msg.ops);
@@ -46,9 +50,15 @@ class World {
 
   pass(ms: number): void {
     this.nowMs += ms;
-    if (!this.#due || this.#due.atMs > this.nowMs) return;
-    this.#due = null;
-    this.tell({ tag: "flush_due" });
+    for (const [name, { atMs, msg }] of this.#due) {
+      if (atMs > this.nowMs) continue;
+      this.#due.delete(name);
+      this.tell(msg);
+    }
+  }
+
+  answer(value: WriteResult): void {
+    this.tell({ tag: "insights_written", ref: "", value });
   }
 
   seen(proxy: ProxyKey, insight: JsonObject | null, urgent = false): void {
@@ -86,15 +96,31 @@ Deno.test("insights writes counters once in ten seconds, the newest of each prox
   assert.deepEqual(world.written(), []);
 });
 
-Deno.test("insights writes what is urgent soon, and what waits along with it", () => {
+Deno.test("insights writes what is urgent soon, together, and counters not along with it", () => {
   const world = new World();
   world.seen(WEB, { n: 1 });
   world.pass(100);
   world.seen(GATE, { n: 2 }, true);
-  world.pass(50);
+  world.pass(20);
+  world.seen({ ...WEB, name: "api" }, { n: 3 }, true);
+  world.pass(30);
   assert.deepEqual(world.written(), [
-    'DataplaneInsight/web {"n":1}, ZoneIngressInsight/gate {"n":2}',
+    'ZoneIngressInsight/gate {"n":2}, DataplaneInsight/api {"n":3}',
   ]);
+  world.answer(TAKEN);
+  world.pass(9_850);
+  assert.deepEqual(world.written(), ['DataplaneInsight/web {"n":1}']);
+});
+
+Deno.test("insights writes what is urgent soon also when counters come after it", () => {
+  const world = new World();
+  world.seen(WEB, { n: 1 }, true);
+  world.seen(WEB, { n: 2 });
+  world.pass(50);
+  assert.deepEqual(world.written(), ['DataplaneInsight/web {"n":2}']);
+  world.answer(TAKEN);
+  world.pass(10_000);
+  assert.deepEqual(world.written(), []);
 });
 
 Deno.test("insights deletes what is gone", () => {
@@ -110,10 +136,9 @@ Deno.test("insights writes again what the store did not take, unless there is ne
   world.seen(WEB, { n: 1 }, true);
   world.seen(GATE, { n: 1 }, true);
   world.pass(50);
-  world.written();
+  world.writes.length = 0;
   world.seen(GATE, { n: 2 });
-  const value = { ok: false, reason: "unavailable", error: "disk full" };
-  world.tell({ tag: "insights_written", ref: "", value });
+  world.answer({ ok: false, reason: "unavailable", error: "disk full" });
   world.pass(10_000);
   assert.deepEqual(world.written(), [
     'ZoneIngressInsight/gate {"n":2}, DataplaneInsight/web {"n":1}',

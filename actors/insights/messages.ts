@@ -19,5 +19,6 @@ export type InsightsMsg =
   | { readonly tag: "proxy_silent"; readonly proxy?: ProxyKey }
   /** Its actor crashed too often: until it is revived, nobody else speaks for the proxy. */
   | { readonly tag: "proxy_parked"; readonly proxy: ProxyKey; readonly reason: string }
-  | { readonly tag: "flush_due" }
+  /** `urgent`: of that alone. */
+  | { readonly tag: "flush_due"; readonly urgent: boolean }
   | { readonly tag: "insights_written"; readonly ref: string; readonly value: unknown };
