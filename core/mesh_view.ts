@@ -68,6 +68,9 @@ export interface MeshView {
  */
 export type ViewKey = string;
 
+/** One object, so that what is made of it is made once. */
+const NO_POLICIES: readonly Resource[] = [];
+
 /**
  * A view that writes down what is read from it. What a snapshot depends on is known by
  * construction: whoever was not asked for cannot have mattered.
@@ -93,7 +96,7 @@ export function readingView(view: MeshView, reads: Set<ViewKey>): ViewReader {
     dataplane: (name) => (reads.add(`dataplane/${name}`), view.dataplanes.get(name)),
     service: (name) => (reads.add(`service/${name}`), view.services.get(name)),
     serviceNames: () => (reads.add("services"), view.services.keys()),
-    policies: (type) => (reads.add(`policy/${type}`), view.policies.get(type) ?? []),
+    policies: (type) => (reads.add(`policy/${type}`), view.policies.get(type) ?? NO_POLICIES),
     vips: () => (reads.add("vips"), view.vips),
   };
 }

@@ -29,18 +29,24 @@ export interface AdminContext {
 export function addAdmin(snapshot: SnapshotBuilder, context: AdminContext): void {
   const { node } = context;
   if (node.adminPort === 0) return;
-  const { adminAddress: address, adminPort: port } = node;
-  snapshot.add(TYPES.cluster, staticCluster(ADMIN, { address, port }));
-  if (node.readinessPort !== 0) {
-    snapshot.add(TYPES.cluster, staticCluster(READINESS, readinessAddress(node)));
+  for (const cluster of clusters.get(node, [], () => ownClusters(node))) {
+    snapshot.put(TYPES.cluster, cluster);
   }
   if (!isFree(context) || (node.readinessPort === 0 && !context.tls)) return;
-  const key = `${context.address} ${context.tls?.certificateChain ?? ""}`;
-  snapshot.put(TYPES.listener, listeners.get(node, key, () => adminListener(context)));
+  const parts = [context.address, context.tls];
+  snapshot.put(TYPES.listener, listeners.get(node, parts, () => adminListener(context)));
 }
 
-/** It stays the same for as long as the proxy's stream, whatever else changes. */
+/** They stay the same for as long as the proxy's stream, whatever else changes. */
+const clusters = new Latest<readonly EncodedResource[]>();
 const listeners = new Latest<EncodedResource>();
+
+function ownClusters(node: ProxyNode): readonly EncodedResource[] {
+  const { adminAddress: address, adminPort: port } = node;
+  const found = [staticCluster(ADMIN, { address, port })];
+  if (node.readinessPort !== 0) found.push(staticCluster(READINESS, readinessAddress(node)));
+  return found.map((cluster) => encodeResource(TYPES.cluster, cluster));
+}
 
 function adminListener(context: AdminContext): EncodedResource {
   const { node, address, tls } = context;

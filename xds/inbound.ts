@@ -59,7 +59,9 @@ export function addInbounds(
   const { spec, mesh, mtls, redirected, node: { features, ipv6Enabled } } = context;
   const reusePort = features.includes(FEATURE_REUSE_PORT);
   const key = JSON.stringify([inbounds, mesh, mtls, redirected, ipv6Enabled, reusePort]);
-  for (const { cluster, listener } of encoded.get(spec, key, () => encodeAll(inbounds, context))) {
+  for (
+    const { cluster, listener } of encoded.get(spec, [key], () => encodeAll(inbounds, context))
+  ) {
     snapshot.put(TYPES.cluster, cluster);
     snapshot.put(TYPES.listener, listener);
   }

@@ -15,8 +15,8 @@ import { loadAssignment } from "./envoy/endpoint.ts";
 import { directResponse, listener, tcpProxy } from "./envoy/listener.ts";
 import { inboundListenerName, ingressClusterName } from "./envoy/names.ts";
 import { FEATURE_REUSE_PORT } from "./node.ts";
-import { SnapshotBuilder } from "./resources.ts";
-import { type Snapshot, TYPES } from "./snapshot.ts";
+import { encodeResource, Latest, SnapshotBuilder } from "./resources.ts";
+import { type EncodedResource, type Snapshot, TYPES } from "./snapshot.ts";
 
 export function generateIngress(
   ingress: Resource<ZoneIngressSpec>,
@@ -28,54 +28,103 @@ export function generateIngress(
   const at = { address, port: ingress.spec.networking.port };
   addAdmin(snapshot, { node, address, taken: [at], tls: admin });
   const reads = new Map<string, ReadonlySet<ViewKey>>();
-  const chains = new Map<string, JsonObject>();
+  const chains = new Map<string, Chain>();
   for (const [mesh, view] of [...views].sort(([a], [b]) => compareText(a, b))) {
     const read = new Set<ViewKey>();
     reads.set(mesh, read);
     addMesh(snapshot, { view: readingView(view, read), chains });
   }
-  const sorted = [...chains].sort(([a], [b]) => compareText(a, b)).map(([, chain]) => chain);
-  snapshot.add(
-    TYPES.listener,
-    listener({
-      name: inboundListenerName(at),
-      address: at,
-      direction: "INBOUND",
-      filterChains: sorted.length > 0 ? sorted : [emptyChain(ingress)],
-      inspectsTls: true,
-      reusePort: node.features.includes(FEATURE_REUSE_PORT),
-    }),
-  );
+  const reusePort = node.features.includes(FEATURE_REUSE_PORT);
+  const { name, spec: { zone = "" } } = ingress;
+  const parts = [address, at.port, reusePort, name, zone, ...chains.values()];
+  const makeListener = () => {
+    const sorted = [...chains].sort(([a], [b]) => compareText(a, b)).map(([, { json }]) => json);
+    return encodeResource(
+      TYPES.listener,
+      listener({
+        name: inboundListenerName(at),
+        address: at,
+        direction: "INBOUND",
+        filterChains: sorted.length > 0 ? sorted : [emptyChain(name, zone)],
+        inspectsTls: true,
+        reusePort,
+      }),
+    );
+  };
+  snapshot.put(TYPES.listener, listeners.get(node, parts, makeListener));
   return { snapshot: snapshot.build(), reads };
 }
 
-function emptyChain({ name, spec }: Resource<ZoneIngressSpec>): JsonObject {
-  return { filters: [directResponse(JSON.stringify({ proxy: name, zone: spec.zone ?? "" }))] };
+/** Where the traffic of one SNI goes. */
+interface Chain {
+  readonly sni: string;
+  readonly json: JsonObject;
+}
+
+/** What an ingress has for one service of a mesh. */
+interface Offered {
+  readonly cluster: EncodedResource;
+  readonly endpoints: EncodedResource;
+  readonly chains: readonly Chain[];
+}
+
+/** A change concerns few of the services: all others stay as they were made. */
+const offers = new Latest<Offered>();
+const listeners = new Latest<EncodedResource>();
+
+function emptyChain(proxy: string, zone: string): JsonObject {
+  return { filters: [directResponse(JSON.stringify({ proxy, zone }))] };
 }
 
 function addMesh(
   snapshot: SnapshotBuilder,
-  { view, chains }: { readonly view: ViewReader; readonly chains: Map<string, JsonObject> },
+  { view, chains }: { readonly view: ViewReader; readonly chains: Map<string, Chain> },
 ): void {
   for (const name of view.serviceNames()) {
     const service = view.service(name);
     if (!service || service.local.length === 0) continue;
-    const cluster = ingressClusterName(view.mesh, name);
-    const tagSets = destinationsOf(view, name).map((tags) => withoutTag(tags, SERVICE_TAG));
-    for (const tags of tagSets) {
-      const sni = sniOf({ ...tags, [SERVICE_TAG]: name }, view.mesh);
-      if (!chains.has(sni)) chains.set(sni, sniChain({ sni, cluster, tags, service }));
+    const policies = ROUTING.map(({ resource }) => view.policies(resource.name));
+    const offered = offers.get(
+      service,
+      [view.mesh, ...policies],
+      () => offer(view.mesh, service, policies),
+    );
+    for (const chain of offered.chains) {
+      if (!chains.has(chain.sni)) chains.set(chain.sni, chain);
     }
-    snapshot.add(TYPES.cluster, ingressCluster(cluster, keySets(tagSets)));
-    snapshot.add(TYPES.endpoint, loadAssignment(cluster, service.local));
+    snapshot.put(TYPES.cluster, offered.cluster);
+    snapshot.put(TYPES.endpoint, offered.endpoints);
   }
 }
 
+function offer(
+  mesh: string,
+  service: ServiceView,
+  policies: readonly (readonly Resource[])[],
+): Offered {
+  const { name } = service;
+  const cluster = ingressClusterName(mesh, name);
+  const tagSets = destinationsOf(policies, name).map((tags) => withoutTag(tags, SERVICE_TAG));
+  return {
+    cluster: encodeResource(TYPES.cluster, ingressCluster(cluster, keySets(tagSets))),
+    endpoints: encodeResource(TYPES.endpoint, loadAssignment(cluster, service.local)),
+    chains: tagSets.map((tags) => {
+      const sni = sniOf({ ...tags, [SERVICE_TAG]: name }, mesh);
+      return { sni, json: sniChain({ sni, cluster, tags, service }) };
+    }),
+  };
+}
+
+/** Policies that say to where traffic goes. */
+const ROUTING = POLICIES.filter(({ destinations }) => destinations);
+
 /** Every tag set under which traffic for the service may come in; the service alone when nothing routes it. */
-function destinationsOf(view: ViewReader, service: string): readonly Tags[] {
-  const routing = POLICIES.filter(({ destinations }) => destinations);
-  const found = routing.flatMap(({ resource, destinations }) =>
-    destinations!(view.policies(resource.name), service)
+function destinationsOf(
+  policies: readonly (readonly Resource[])[],
+  service: string,
+): readonly Tags[] {
+  const found = ROUTING.flatMap(({ destinations }, index) =>
+    destinations!(policies[index]!, service)
   );
   return found.length > 0 ? found : [{ [SERVICE_TAG]: service }];
 }

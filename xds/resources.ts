@@ -60,17 +60,25 @@ export class Memo<T> {
   }
 }
 
-/** What was last made of an object, as long as the words stay the same. */
+/** What was last made of an object, as long as everything else that it is made of is the same. */
 export class Latest<T> {
-  readonly #byOwner = new WeakMap<object, { readonly key: string; readonly value: T }>();
+  readonly #byOwner = new WeakMap<
+    object,
+    { readonly parts: readonly unknown[]; readonly value: T }
+  >();
 
-  get(owner: object, key: string, make: () => T): T {
+  /** `parts`: texts, or objects that never change. */
+  get(owner: object, parts: readonly unknown[], make: () => T): T {
     const known = this.#byOwner.get(owner);
-    if (known?.key === key) return known.value;
+    if (known && sameItems(known.parts, parts)) return known.value;
     const value = make();
-    this.#byOwner.set(owner, { key, value });
+    this.#byOwner.set(owner, { parts, value });
     return value;
   }
+}
+
+function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((item, index) => item === b[index]);
 }
 
 /** Collects what one proxy is to be told. Of two resources of one name, the first stays. */

@@ -24,7 +24,6 @@ import {
 } from "../../core/proxy.ts";
 import type { Draft, JsonObject, Resource, ResourceKey } from "../../core/resource.ts";
 import type { ZoneIngressSpec } from "../../core/zone.ts";
-import { generateDataplane, generateIngress } from "../../xds/generate.ts";
 import { parseNode } from "../../xds/node.ts";
 import { healthChecks, type HealthReport } from "../../xds/health.ts";
 import { type Snapshot, TYPES } from "../../xds/snapshot.ts";
@@ -60,6 +59,7 @@ import {
 import { versionOf } from "./version.ts";
 import { announce, type Announcement, notReady, samePlaces } from "./announcement.ts";
 import { withHealth } from "./health.ts";
+import { generate, type Generation, type Sources } from "./generation.ts";
 import { claim, type Ownership, recall, remember, unowned } from "./fencing.ts";
 import * as leases from "./lease.ts";
 import {
@@ -133,6 +133,8 @@ interface State {
   /** Why there is none yet. */
   readonly identityWaits: string;
   readonly snapshot: Snapshot | null;
+  /** What was made last; the snapshot is that of it, unless the proxy is to have none. */
+  readonly made: Generation | null;
   /** The revision that the newest snapshot includes. */
   readonly revision: number;
   /** A change of that revision is on its way and not settled. */
@@ -188,6 +190,7 @@ export const dataplane: Actor<State, DataplaneMsg, DataplaneArgs> = {
       identityAsked: "",
       identityWaits: ISSUING,
       snapshot: null,
+      made: null,
       revision: 0,
       owed: false,
       reads: new Map(),
@@ -399,6 +402,7 @@ function streamClosed(state: State, loss: Loss, at: Context): Turn<State> {
     ...state,
     stream: null,
     lease,
+    made: null,
     announcement: null,
     owed: false,
     subscriptions: disconnected(state.subscriptions, at.nowMs),
@@ -616,7 +620,10 @@ function regenerate(state: State, revision: number, at: Context): Turn<State> {
     const [next, effects] = regenerate(asked, revision, at);
     return [next, [needed.effect(at), ...effects]];
   }
-  const generated = generate(state, node);
+  const generated = generate({ ...sourcesOf(state), node }, {
+    before: state.made,
+    identityWaits: state.identityWaits,
+  });
   if ("waits" in generated) {
     const { waits, owed } = generated;
     // What is not stored gets nothing; what only lacks its certificate keeps the last good one.
@@ -626,6 +633,7 @@ function regenerate(state: State, revision: number, at: Context): Turn<State> {
   const reads = readEffects(state, generated.reads, at);
   const settled: State = {
     ...state,
+    made: generated,
     revision: known,
     reads: generated.reads,
     remarks: { ...state.remarks, waiting: null },
@@ -640,36 +648,9 @@ function regenerate(state: State, revision: number, at: Context): Turn<State> {
   return [next, [...reads, progress(pushed, { state: "pending" }, at), ...effects]];
 }
 
-interface Generation {
-  readonly snapshot: Snapshot;
-  readonly reads: ReadonlyMap<string, ReadonlySet<ViewKey>>;
-}
-
-interface Waiting {
-  readonly waits: string;
-  /** The changes so far are for it, and it has not been told of them. */
-  readonly owed: boolean;
-}
-
-function generate(state: State, node: ProxyNode): Generation | Waiting {
-  const { key, settings } = state.args;
-  if (key.type === "ingress") {
-    if (!state.ingress) return { waits: "its ZoneIngress is not stored yet", owed: false };
-    return generateIngress(state.ingress, state.views, { node, admin: settings.admin });
-  }
-  const view = state.views.get(key.mesh);
-  if (!view) return { waits: `mesh "${key.mesh}" is not here yet`, owed: false };
-  if (!view.dataplanes.has(key.name)) {
-    return { waits: "its Dataplane is not stored yet", owed: false };
-  }
-  if (view.mtls && !state.identity) return { waits: state.identityWaits, owed: true };
-  const { snapshot, reads } = generateDataplane(view, key.name, {
-    node,
-    identity: view.mtls ? state.identity : null,
-    vipPort: settings.vipPort,
-    admin: settings.admin,
-  });
-  return { snapshot, reads: new Map([[key.mesh, reads]]) };
+/** And no more: what was made from them is kept. */
+function sourcesOf({ args, views, identity, ingress }: State): Omit<Sources, "node"> {
+  return { args, views, identity, ingress };
 }
 
 interface NeededIdentity {
