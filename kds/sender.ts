@@ -208,7 +208,8 @@ export function takeResponses(sender: Sender, options: SendOptions): Outgoing {
   const responses: KdsResponse[] = [];
   const withheld: Withheld[] = [];
   for (const [typeUrl, type] of sender.types) {
-    if (type.inFlight) continue;
+    // Of most types there is nothing to say most of the time.
+    if (type.inFlight || !type.first && type.owed.size === 0) continue;
     if (sender.trust.cautious && hasInFlight(sender)) break;
     const next = { typeUrl, type, options, trust: sender.trust };
     if (mustStop(next, withheld)) continue;
@@ -409,6 +410,8 @@ export function rejections(
 ): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const [typeUrl, { lastError, refused: said, held, stopped }] of sender.types) {
+    const isGood = lastError === null && stopped === null && said.size === 0 && held.size === 0;
+    if (isGood && !refused.get(typeUrl)?.size) continue;
     const unsent = [...refused.get(typeUrl) ?? []].map(([name, reason]) => `${name}: ${reason}`);
     // One message speaks for all that came with what it is about.
     const reasons = new Set([lastError, ...said.values(), stopped, ...unsent, ...held.values()]);

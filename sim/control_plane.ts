@@ -80,7 +80,8 @@ export class ControlPlane {
   #asked = 0;
   #scheduled = false;
   #woken = false;
-  #sleeper = 0;
+  /** For when it set itself an alarm last; what it was set for before comes to nothing. */
+  #alarmAtMs = Infinity;
   #life = 0;
   #serial = 0;
 
@@ -185,6 +186,7 @@ export class ControlPlane {
     this.names = null;
     this.#scheduled = false;
     this.#woken = false;
+    this.#alarmAtMs = Infinity;
     this.#answers.clear();
     const { network, site } = this.options;
     network.died(site, silent);
@@ -267,12 +269,17 @@ export class ControlPlane {
     this.#sleep();
   }
 
+  /** An alarm that is set for earlier does as well: a process that wakes for nothing sleeps on. */
   #sleep(): void {
-    const atMs = this.kernel?.nextTimerAtMs;
-    if (atMs === undefined) return;
-    const sleeper = ++this.#sleeper;
-    this.#later(Math.max(0, atMs - this.options.network.agenda.nowMs), () => {
-      if (sleeper === this.#sleeper) this.#wake();
+    const { agenda } = this.options.network;
+    const atMs = Math.max(this.kernel?.nextTimerAtMs ?? Infinity, agenda.nowMs);
+    if (atMs >= this.#alarmAtMs) return;
+    this.#alarmAtMs = atMs;
+    this.#later(atMs - agenda.nowMs, () => {
+      if (this.#alarmAtMs !== atMs) return;
+      this.#alarmAtMs = Infinity;
+      if ((this.kernel?.nextTimerAtMs ?? Infinity) <= agenda.nowMs) this.#wake();
+      else this.#sleep();
     });
   }
 }
