@@ -16,6 +16,8 @@ function sources(key: ProxyKey): Sources {
     admin: null,
     healthReportMs: 0,
     deregistrationDelayMs: 0,
+    leaseMs: 0,
+    firstLeaseMs: 0,
   };
   return {
     args: { key, settings, registered: false },
