@@ -2,6 +2,8 @@
 
 import type { XdsCommand } from "../actors/dataplane/messages.ts";
 import { PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
+import type { ProxyKey } from "../core/proxy.ts";
+import type { JsonObject } from "../core/resource.ts";
 import { INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE } from "../core/grpc_status.ts";
 import type { Dialect, Outgoing } from "../xds/stream.ts";
 import { keepaliveOf } from "../xds/lease.ts";
@@ -17,11 +19,24 @@ export function adsDial(leaseMs: number): DialOptions {
   };
 }
 
+/** A call's metadata goes first on its stream, as its headers do. */
+interface Headers {
+  readonly authorization: string | null;
+}
+
 interface Open {
   readonly end: End;
   readonly channel: Dialect;
   readonly nodeId: string;
+  readonly key: ProxyKey;
+  readonly authorization: string | null;
   readonly sinceMs: number;
+}
+
+const [text, bytesOf] = [new TextDecoder(), new TextEncoder()];
+
+export function writeHeaders(headers: Headers): Uint8Array {
+  return bytesOf.encode(JSON.stringify(headers));
 }
 
 export class AdsEdge {
@@ -45,13 +60,23 @@ export class AdsEdge {
       .map(({ sinceMs }) => sinceMs);
   }
 
+  /** With what it was opened. */
+  open(): Iterable<readonly [string, Readonly<Open>]> {
+    return this.#open;
+  }
+
   /** One stream for each connection; the channel's name is the dialect. */
   accept(end: End): Handler {
     const stream = `ads-${++this.#serial}`;
+    let headers: Headers | null = null;
     return {
       frame: (channel, bytes) => {
+        if (!headers) {
+          headers = JSON.parse(text.decode(bytes)) as Headers;
+          return;
+        }
         try {
-          this.#received(stream, { end, channel: channel as Dialect, bytes });
+          this.#received(stream, { end, channel: channel as Dialect, bytes, headers });
         } catch (error) {
           if (!(error instanceof TypeError)) throw error;
           this.#host.count("ads malformed");
@@ -88,10 +113,11 @@ export class AdsEdge {
 
   #received(
     stream: string,
-    { end, channel, bytes }: {
+    { end, channel, bytes, headers: { authorization } }: {
       readonly end: End;
       readonly channel: Dialect;
       readonly bytes: Uint8Array;
+      readonly headers: Headers;
     },
   ): void {
     const { request, node } = readRequest(channel, bytes);
@@ -100,14 +126,15 @@ export class AdsEdge {
     if (!open) {
       if (!node || nodeId === "") throw new TypeError("node.id: the first request must carry it");
       const sinceMs = this.#host.network.agenda.nowMs;
-      this.#open.set(stream, { end, channel, nodeId, sinceMs });
+      const key = keyOf(nodeId, node);
+      this.#open.set(stream, { end, channel, nodeId, key, authorization, sinceMs });
       this.#tell({
         tag: "stream_opened",
         stream,
         node,
         dialect: channel,
         request,
-        credential: null,
+        credential: authorization,
       });
       return;
     }
@@ -137,4 +164,11 @@ export class AdsEdge {
   #tell(msg: ProxiesMsg): boolean {
     return this.#host.deliver(PROXIES, msg);
   }
+}
+
+/** As it says itself. */
+function keyOf(nodeId: string, node: JsonObject): ProxyKey {
+  const [mesh = "", name = ""] = nodeId.split(".");
+  const { "dataplane.proxyType": type } = node["metadata"] as JsonObject;
+  return { type: type === "ingress" ? "ingress" : "dataplane", mesh, name };
 }

@@ -71,6 +71,8 @@ export class ControlPlane {
   kdsClient: KdsClientEdge | null = null;
   /** What DNS answers from. */
   names: ZoneTable | null = null;
+  /** What it shows to global. */
+  token: string | null = null;
   /** How far its clock is off, and how fast it goes. */
   clock = { offsetMs: 0, rate: 1, sinceMs: 0 };
   /** Turns of all its lives. */
@@ -115,6 +117,7 @@ export class ControlPlane {
       network,
       luck: this.options.luck,
       quirks: this.quirks,
+      token: () => this.token,
       deliver: (to, msg) => life === this.#life && this.#deliver(to, msg),
       count: (what) => this.options.reports.count(what),
     };

@@ -6,7 +6,7 @@ import type { ProxyKey } from "../core/proxy.ts";
 import type { JsonObject } from "../core/resource.ts";
 import { TYPES, type TypeUrl } from "../xds/snapshot.ts";
 import type { AdsRequest, Dialect } from "../xds/stream.ts";
-import { adsDial } from "./ads_edge.ts";
+import { adsDial, writeHeaders } from "./ads_edge.ts";
 import { type Held, readResponse, type Response, writeRequest } from "./ads_messages.ts";
 import type { Dice } from "./dice.ts";
 import type { End, Ended, Network, Site } from "./network.ts";
@@ -46,6 +46,8 @@ const REDIAL_MAX_MS = 5_000;
 export class Envoy {
   readonly options: EnvoyOptions;
   resource: JsonObject | null;
+  /** What its next stream shows to prove who it is. */
+  token: string | null = null;
   /** Which run of the dp process; "" for none. */
   instance = "";
   /** Whether its process is there; it dials again for as long as it is. */
@@ -176,6 +178,7 @@ export class Envoy {
       },
       lost: (message) => this.#over(end, { code: UNAVAILABLE, message }),
     };
+    end.send(this.options.dialect, writeHeaders({ authorization: this.token }));
     // Of an earlier stream it keeps everything, and goes on with it.
     this.#send(this.#first(TYPES.cluster), this.#node());
     this.#send(this.#first(TYPES.listener));

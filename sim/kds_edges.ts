@@ -43,6 +43,8 @@ export interface Host {
   readonly network: Network;
   readonly luck: Luck;
   readonly quirks: Quirks;
+  /** What proves the name of a zone. */
+  token(): string | null;
   /** False: nobody lives there, or there is no room. */
   deliver(to: Path, msg: Message): boolean;
   count(what: string): void;
@@ -86,6 +88,7 @@ const text = new TextEncoder();
 /** A call's metadata goes first on its stream, as its headers do. */
 interface Headers {
   readonly zone: string;
+  readonly authorization: string | null;
   readonly reports?: string;
 }
 
@@ -95,6 +98,9 @@ interface Open {
   readonly end: End;
   readonly kind: StreamKind;
   readonly channel: string;
+  readonly zone: string;
+  readonly authorization: string | null;
+  readonly sinceMs: number;
   to: Path | null;
   waiting: Uint8Array[];
 }
@@ -110,6 +116,11 @@ export class KdsServerEdge {
 
   get streams(): number {
     return this.#open.size;
+  }
+
+  /** Who was let in, with what. */
+  *admitted(): Iterable<readonly [string, Open]> {
+    for (const entry of this.#open) if (entry[1].to !== null) yield entry;
   }
 
   accept(end: End): Handler {
@@ -173,17 +184,27 @@ export class KdsServerEdge {
   }
 
   #opened(end: End, channel: string, bytes: Uint8Array): string | null {
-    const { zone } = JSON.parse(new TextDecoder().decode(bytes)) as Headers;
+    const { zone, authorization } = JSON.parse(new TextDecoder().decode(bytes)) as Headers;
     const kind = channel.split(" ")[0] as StreamKind;
     const stream = `kds-${++this.#serial}`;
-    const open: Open = { end, kind, channel, to: null, waiting: [] };
+    const sinceMs = this.#host.network.agenda.nowMs;
+    const open: Open = {
+      end,
+      kind,
+      channel,
+      zone,
+      authorization,
+      sinceMs,
+      to: null,
+      waiting: [],
+    };
     this.#open.set(stream, open);
     const event: ServerEvent = {
       tag: "stream_opened",
       stream,
       kind,
       zone,
-      caller: callerOf(end),
+      caller: callerOf(end, authorization),
     };
     if (!this.#host.deliver(GLOBAL, event)) {
       this.#end(stream, { code: UNAVAILABLE, message: "too many zones connect at once" });
@@ -227,11 +248,13 @@ export class KdsServerEdge {
   }
 
   #health(end: End, channel: string, bytes: Uint8Array): void {
-    const { zone, reports } = JSON.parse(new TextDecoder().decode(bytes)) as Headers;
+    const { zone, reports, authorization } = JSON.parse(
+      new TextDecoder().decode(bytes),
+    ) as Headers;
     const event: ServerEvent = {
       tag: "health_checked",
       zone,
-      caller: callerOf(end),
+      caller: callerOf(end, authorization),
       reports: readReports(reports ?? "[]"),
     };
     this.#host.deliver(GLOBAL, event);
@@ -323,7 +346,7 @@ export class KdsClientEdge {
           this.#ended(live, channel, zone, `${code}: ${message}`),
         lost: (reason) => this.#lost(live, reason),
       };
-      for (const kind of KINDS) end.send(kind, headers({ zone }));
+      for (const kind of KINDS) end.send(kind, this.#headers(zone));
       this.#tell({ tag: "connected", connection: id });
     });
   }
@@ -335,7 +358,7 @@ export class KdsClientEdge {
     }
     const kind = channel.split(" ")[0]!;
     this.#host.network.agenda.after(REOPEN_MS, () => {
-      if (!live.over) live.end!.send(`${kind} ${++this.#reopened}`, headers({ zone }));
+      if (!live.over) live.end!.send(`${kind} ${++this.#reopened}`, this.#headers(zone));
     });
   }
 
@@ -405,7 +428,7 @@ export class KdsClientEdge {
       const told = reports.length > 0 ? JSON.stringify(reports) : undefined;
       end.send(
         `${HEALTH} ${++this.#healthChecks}`,
-        headers({ zone, ...(told !== undefined && { reports: told }) }),
+        this.#headers(zone, told),
       );
       network.agenda.after(HEALTH_MS_MAX, () => {
         answered(0, "DEADLINE_EXCEEDED");
@@ -414,18 +437,21 @@ export class KdsClientEdge {
     });
   }
 
+  #headers(zone: string, reports?: string): Uint8Array {
+    const authorization = this.#host.token();
+    const headers: Headers = { zone, authorization, ...(reports !== undefined && { reports }) };
+    return text.encode(JSON.stringify(headers));
+  }
+
   #tell(event: ClientEvent): void {
     this.#host.deliver(UPLINK, event);
   }
 }
 
-function callerOf({ peer }: End): CallerInfo {
+function callerOf({ peer }: End, authorization: string | null): CallerInfo {
   const features = [ZONE_PING_HEALTH, HASH_SUFFIX];
-  return { features, version: "sim", peer: peer.site.name, authorization: [], run: null };
-}
-
-function headers(value: Headers): Uint8Array {
-  return text.encode(JSON.stringify(value));
+  const given = authorization === null ? [] : [`Bearer ${authorization}`];
+  return { features, version: "sim", peer: peer.site.name, authorization: given, run: null };
 }
 
 function noteMessage({ network, site, count }: Host, event: ServerEvent | ClientEvent): void {

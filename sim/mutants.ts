@@ -12,6 +12,8 @@ import type { ControlPlane } from "./control_plane.ts";
 // deno-lint-ignore no-explicit-any -- a bug reaches into whatever it breaks
 type Loose = any;
 
+const HOUR_MS = 3_600_000;
+
 export interface Mutant {
   readonly name: string;
   /** What a user would notice. */
@@ -71,15 +73,26 @@ const never = (fits: (effect: Loose, msg: Loose) => boolean): Bend =>
   does((effect, msg) => fits(effect, msg) ? [] : [effect]);
 
 /** Of a change set that is not the first: without those that fit. */
-const without = (fits: (key: ResourceKey, index: number, all: number) => boolean): Bend =>
+const without = (
+  fits: (key: ResourceKey, index: number, all: number, resource: unknown) => boolean,
+): Bend =>
   hears((msg) =>
     msg.tag !== "resources_changed" || msg.full ? msg : {
       ...msg,
       changes: msg.changes.filter((change: Loose, i: number) =>
-        !fits(change.key, i, msg.changes.length)
+        !fits(change.key, i, msg.changes.length, change.resource)
       ),
     }
   );
+
+/** It takes it for earlier when it hears one of these. */
+const earlier = (tag: string, ms: number): Bend => (actor) => ({
+  ...actor,
+  receive(state, msg: Message, context) {
+    const nowMs = msg.tag === tag ? context.nowMs - ms : context.nowMs;
+    return actor.receive(state, msg, { ...context, nowMs });
+  },
+});
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -395,6 +408,38 @@ export const MUTANTS: readonly Mutant[] = [
           ? [{ ...effect, msg: { ...effect.msg, ops: effect.msg.ops.slice(1) } }]
           : [effect]
       ),
+    ),
+  },
+  {
+    name: "a revoked token stays",
+    says: "who was shut out keeps its stream, and hears of everything",
+    around: at(
+      "proxies",
+      never((effect, msg) =>
+        msg.tag === "resources_changed" &&
+        (isSend(effect, "barred") || isCommand(effect, "xds", "end"))
+      ),
+    ),
+  },
+  {
+    name: "an expired token is accepted",
+    says: "a token that was to be good for an hour is good for ever",
+    around: at("proxies", earlier("stream_opened", 13 * HOUR_MS)),
+  },
+  {
+    name: "a retired key still verifies",
+    says: "tokens that leaked stay good though their key was taken away",
+    around: at(
+      "proxies",
+      without((key, _i, _all, resource) => key.type === "Secret" && resource === null),
+    ),
+  },
+  {
+    name: "a zone's revoked token stays",
+    says: "a zone that was shut out goes on to be sent everything",
+    around: at(
+      "global",
+      never((effect, msg) => msg.tag === "resources_changed" && isCommand(effect, "kds", "close")),
     ),
   },
   {

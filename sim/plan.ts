@@ -3,6 +3,8 @@
 
 import { Dice } from "./dice.ts";
 import type { Step, Verb, With } from "./steps.ts";
+import { REVOKED } from "./token_steps.ts";
+import { FLAWS } from "./tokens.ts";
 import { GLOBAL, zoneNames } from "./world.ts";
 
 export interface Mix {
@@ -138,6 +140,13 @@ class Planner {
         return this.#add(atMs, "stop", `${zone}/gate-${dice.pick([1, 2])}`, {
           how: dice.pick(["close", "vanish"]),
         });
+      case "token":
+        return this.#token(atMs, proxy, zone);
+      case "rotate":
+        return this.#add(atMs, "rotate", this.#mix.global && dice.chance(0.4) ? "zones" : mesh, {
+          ...(dice.chance(0.7) && { retire: dice.durationMs(10, 10_000) }),
+          renew: dice.chance(0.5),
+        });
       case "resolve":
         return this.#add(atMs, "resolve", zone, { service: dice.pick(SERVICES) });
     }
@@ -206,7 +215,7 @@ class Planner {
       case "replace": {
         if (!this.#mix.global) return;
         const store = dice.pick(["empty", "empty", "old"]);
-        this.#add(atMs, "start", GLOBAL, { store });
+        this.#add(atMs, "start", GLOBAL, { store, ...(dice.chance(0.3) && { keys: "new" }) });
         this.#add(Math.max(0, atMs - dice.durationMs(1, 10_000)), "remember", GLOBAL, {});
         // A backup that has written as much as it forgot, before anybody is back.
         if (store === "old") {
@@ -298,6 +307,13 @@ class Planner {
     }
   }
 
+  #token(atMs: number, proxy: string, zone: string): void {
+    const { dice } = this;
+    const of = this.#mix.global && dice.chance(0.3) ? zone : proxy;
+    const how = dice.pick(["none", REVOKED, REVOKED, REVOKED, ...FLAWS]);
+    this.#add(atMs, "token", of, { how });
+  }
+
   #dialect(): With {
     return { dialect: this.dice.pick(["sotw", "delta"]) };
   }
@@ -323,6 +339,9 @@ const WORK = [
   "mesh",
   "zone",
   "ingress",
+  "token",
+  "token",
+  "rotate",
   "resolve",
 ] as const;
 

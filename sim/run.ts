@@ -59,7 +59,7 @@ export function run(options: RunOptions): Outcome {
   let violation: Violation | null = null;
   let convergedMs: number | null = null;
   try {
-    world.write(world.global ?? world.zones[0]!, [
+    world.write(world.writer, [
       { op: "put", resource: mesh("default") },
       { op: "put", resource: mesh("other") },
     ]);
@@ -156,7 +156,7 @@ function empty(world: World, baseline: ReadonlyMap<string, number>): void {
       actOf("byhand").run(world, { atMs: 0, verb: "byhand", of: id, with: { gone: true } });
     }
   }
-  const writer = world.global ?? world.zones[0]!;
+  const writer = world.writer;
   const policies = ["TrafficPermission", "TrafficRoute"].flatMap((type) =>
     writer.disk.image.list(type)
   );

@@ -3,7 +3,7 @@
 import { inboundsOf } from "../actors/dataplane/announcement.ts";
 import { type LeaveResult, PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
 import { isReady } from "../core/dataplane.ts";
-import { type Draft, type JsonObject, keyText, type ResourceKey } from "../core/resource.ts";
+import type { Draft, JsonObject, ResourceKey } from "../core/resource.ts";
 import { answerQuestion } from "../dns/answer.ts";
 import { GLOBAL_CONFIG, readAllegiance } from "../kds/allegiance.ts";
 import { MESSAGE_BYTES_MAX } from "../kds/wire.ts";
@@ -11,7 +11,6 @@ import { encode } from "../proto/mod.ts";
 import type { Op } from "../store/store.ts";
 import type { Dialect } from "../xds/stream.ts";
 import { addressOf, MESHES } from "./checks/seen.ts";
-import { offeredTo } from "./checks/sync.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import type { Disk } from "./disk.ts";
 import type { Envoy } from "./envoy.ts";
@@ -27,6 +26,8 @@ import {
   route,
   sidecar,
 } from "../tests/system/zone_edits.ts";
+import { FLAWS } from "./tokens.ts";
+import { REVOKED, rotate, token } from "./token_steps.ts";
 import { TWIN, type World } from "./world.ts";
 
 /** One thing that happens. In a scenario file: `{at: 5s, VERB: OF, …with}`. */
@@ -112,6 +113,19 @@ export const VERBS = {
     says: "a Zone is set to enabled, disabled or deleted",
     run: writeZone,
   },
+  token: {
+    kind: "work",
+    says: `a proxy or a zone gets another token, or its own is revoked; how: ${
+      [...FLAWS, REVOKED].join(", ")
+    }`,
+    run: token,
+  },
+  rotate: {
+    kind: "work",
+    says: "a new key signs tokens of a mesh, or of zones; retire: after that the older ones go; " +
+      "renew: all have new tokens before",
+    run: rotate,
+  },
   resolve: {
     kind: "work",
     says: "somebody asks the DNS of a zone for a service",
@@ -128,7 +142,8 @@ export const VERBS = {
   },
   start: {
     kind: "fault",
-    says: "a process starts; with: empty store, or old store (as it was when it was remembered)",
+    says:
+      "a process starts; store: empty, or old (as when it was remembered); keys: new for zone tokens",
     run: startProcess,
   },
   remember: {
@@ -321,11 +336,6 @@ function each(link: string, act: (from: string, to: string) => void): void {
   if (how === "-") act(b, a);
 }
 
-/** A zone under a global takes what people want from there. */
-function writer(world: World): ControlPlane {
-  return world.global ?? world.zones[0]!;
-}
-
 // ---- proxies
 
 interface Place {
@@ -389,6 +399,7 @@ function startProxy(world: World, step: Step): void {
   const resource = given["stored"] ? null : sidecarOf(world, of, given);
   const envoy = proxyOf(world, step, resource);
   envoy.resource = resource;
+  if (envoy.token === null) world.tokens.give(envoy, "none");
   envoy.start(given["nameless"] ? "" : world.newInstance());
 }
 
@@ -400,6 +411,7 @@ function startTwin(world: World, { of, with: { for: forMs = 10_000 } }: Step): v
   const { resource } = original;
   const twin = world.envoy(`${of}${TWIN}`, () => ({ key, dialect, resource }));
   if (twin.running) return;
+  twin.token = original.token;
   twin.start(original.instance === "" ? "" : world.newInstance());
   world.agenda.after(Number(forMs), () => twin.stop("kill"));
 }
@@ -414,6 +426,7 @@ function startIngress(world: World, { of, with: { dialect = "delta" } }: Step): 
     dialect: dialect as Dialect,
     resource,
   }));
+  if (envoy.token === null) world.tokens.give(envoy, "none");
   envoy.start(world.newInstance());
 }
 
@@ -426,14 +439,12 @@ function stop(world: World, envoy: Envoy, how: string): void {
   if (!envoy.running) return;
   if (how === "close" || how === "kill" || how === "vanish") return envoy.stop(how);
   const { key, server } = envoy.options;
-  const { instance, end: stream } = envoy;
+  const { instance } = envoy;
   envoy.draining = true;
   const zone = world.zone(server.name);
   const { site } = envoy.options;
   const { incarnation } = site;
   const isSame = () => site.incarnation === incarnation;
-  // Who tells no run id and dials anew may be the next run, which takes the name back.
-  const mayBeNext = () => instance === "" && envoy.end !== stream;
   const end = () => {
     if (isSame()) envoy.stop("close");
   };
@@ -446,13 +457,11 @@ function stop(world: World, envoy: Envoy, how: string): void {
       proxy: key,
       instance,
       how: how === "drain" ? "drain" : "deregister",
-      credential: null,
+      credential: envoy.token,
       reply,
     }),
     (result) => {
-      if (result.ok && how === "drain" && isSame() && !mayBeNext()) {
-        checkDrained(world, zone, envoy);
-      }
+      if (result.ok && how === "drain" && isSame()) checkDrained(world, zone, envoy);
       end();
     },
   );
@@ -504,7 +513,7 @@ function writePolicy(world: World, { of, with: given }: Step): void {
   const [mesh, name] = of.split("/") as [string, string];
   const { kind = "permission", from = "*", to = "*", gone = false, broken = false } = given;
   const type = kind === "route" ? "TrafficRoute" : "TrafficPermission";
-  const plane = writer(world);
+  const plane = world.writer;
   if (gone) return world.write(plane, [{ op: "delete", key: { type, mesh, name } }]);
   const resource: Draft = kind === "route"
     ? route(mesh, name, String(from), { split: splitOf(given) })
@@ -526,7 +535,7 @@ function splitOf({ to = "web", weight = 20, zone = "east" }: With): JsonObject[]
 
 function editPolicies(world: World, { of, with: given }: Step): void {
   const { count = 10, over = 10, gap = 1, named = "edited", from } = given;
-  const plane = writer(world);
+  const plane = world.writer;
   for (let n = 0; n < Number(count); n++) {
     const name = `${named}-${n % Number(over)}`;
     world.agenda.after(n * Number(gap), () => {
@@ -540,7 +549,7 @@ function writeMesh(
   world: World,
   { of, with: { mtls: backends = [], locality, gone = false } }: Step,
 ): void {
-  const plane = writer(world);
+  const plane = world.writer;
   const key: ResourceKey = { type: "Mesh", mesh: "", name: of };
   if (!gone) {
     const [enabled, ...others] = backends as readonly string[];
@@ -585,29 +594,28 @@ function resolve(world: World, { of, with: { service = "web" } }: Step): void {
 
 // ---- what breaks
 
-function startProcess(world: World, { of, with: { store } }: Step): void {
+function startProcess(world: World, { of, with: { store, keys } }: Step): void {
   const plane = world.plane(of);
-  const copy = store === "old" ? world.copies.get(of) : undefined;
+  const old = world.copies.get(of);
   if (store !== undefined) {
     plane.kill(false);
-    if (plane === world.global) holdBack(world, plane, copy?.revision ?? -1);
-    plane.disk.load(copy ?? { revision: 0, resources: [] });
+    const first = plane === world.writer
+      ? world.tokens.firstStore(keys === "new" ? "new" : "the same")
+      : { revision: 0, resources: [] };
+    plane.disk.load(store === "old" && old ? old : first);
     plane.disk.replaced = true;
+    if (plane === world.global) {
+      world.replaced = true;
+      const known = store === "old" && old ? old.revision : -1;
+      for (const { name, disk } of world.zones) {
+        // A copy may hold everything that a zone has seen, and then is no stranger.
+        if (seenOfGlobal(disk) > known) world.heldBack.add(name);
+        else world.heldBack.delete(name);
+      }
+    }
   }
   world.start(plane);
   plane.disk.replaced = false;
-}
-
-/** What a global offered that comes back with no more than `revision` is to stay. */
-function holdBack(world: World, global: ControlPlane, revision: number): void {
-  world.replaced = true;
-  for (const zone of world.zones) {
-    const { name, disk } = zone;
-    const kept = world.heldBack.get(name) ?? new Set(offeredTo(global, zone).map(keyText));
-    // A copy may hold everything that a zone has seen, and then is no stranger.
-    if (seenOfGlobal(disk) > revision) world.heldBack.set(name, kept);
-    else world.heldBack.delete(name);
-  }
 }
 
 /** Up to which revision a zone certainly knows its global; -1: it never met one. */

@@ -27,6 +27,7 @@ import { type Copy, Disk } from "./disk.ts";
 import { Envoy } from "./envoy.ts";
 import { Journal } from "./journal.ts";
 import { Network, type Site } from "./network.ts";
+import { Tokens } from "./tokens.ts";
 import { Luck } from "./unlucky.ts";
 import { type Turns, watched } from "./watch.ts";
 
@@ -35,6 +36,8 @@ const NAMES = ["east", "west", "north", "south", "middle", "far"];
 const TYPES = KINDS.all().map(({ name }) => name);
 const TICK_MS = 1_000;
 const LINES_KEPT = 10_000;
+/** After everything is healed: keys have arrived by then. */
+const NEW_TOKENS_MS = 10_000;
 /** Of the id of a second process with a proxy's name. */
 export const TWIN = ".twin";
 
@@ -123,9 +126,10 @@ export class World {
   readonly warnings = new Map<string, number>();
   readonly dice: { readonly process: Dice; readonly proxies: Dice };
   readonly pace: Pace;
+  readonly tokens: Tokens;
   violation: Violation | null = null;
-  /** What zones must keep whose global was replaced, until somebody tells them to follow the new one. */
-  readonly heldBack = new Map<string, ReadonlySet<string>>();
+  /** Zones whose global was replaced, and that nobody has told to follow the new one. */
+  readonly heldBack = new Set<string>();
   /** Whether global's store ever was. */
   replaced = false;
   /** What scenarios measured. */
@@ -160,6 +164,7 @@ export class World {
       // A process on a machine that has no time for it: messages wait, and are merged.
       { turns: 1, sliceMs: 1 },
     ]);
+    this.tokens = new Tokens(this, seed);
     this.#checks = options.checks?.(this) ?? [];
     const globalSite = options.global ? this.network.site(GLOBAL) : null;
     this.global = globalSite && this.#controlPlane("global", GLOBAL, null);
@@ -167,6 +172,8 @@ export class World {
       if (globalSite) this.#farLink(name);
       return this.#controlPlane(options.global ? "remote" : "standalone", name, globalSite);
     });
+    this.writer.disk.load(this.tokens.firstStore("the same"));
+    if (this.global) { for (const zone of this.zones) this.tokens.giveZone(zone, "none"); }
     for (const plane of this.planes) this.start(plane);
     this.agenda.after(TICK_MS, () => this.#tick());
   }
@@ -177,6 +184,11 @@ export class World {
 
   get planes(): readonly ControlPlane[] {
     return this.global ? [this.global, ...this.zones] : this.zones;
+  }
+
+  /** A zone under a global takes what people want from there. */
+  get writer(): ControlPlane {
+    return this.global ?? this.zones[0]!;
   }
 
   /** What two runs of one seed must agree in. */
@@ -215,9 +227,10 @@ export class World {
 
   write(
     plane: ControlPlane,
-    ops: readonly Op[],
+    wanted: readonly Op[],
     answered: (result: WriteResult) => void = () => {},
   ): void {
+    const ops = [...wanted, ...this.tokens.missingKeys(wanted, plane.disk.image)];
     this.#each((check) => check.wrote?.(plane, ops));
     plane.write(ops, "test", (result) => {
       this.note(
@@ -225,6 +238,9 @@ export class World {
         () => `answers ${textOf(ops)}: ${result.ok ? result.revision : result.reason}`,
       );
       this.#each((check) => check.answered?.(plane, ops, result));
+      // A deletion of that mesh was under way, and took the key that it had.
+      const missing = result.ok ? this.tokens.missingKeys(wanted, plane.disk.image) : [];
+      if (missing.length > 0) this.write(plane, missing);
       answered(result);
     });
   }
@@ -285,7 +301,7 @@ export class World {
   }
 
   /** An operator takes the global that is there for the right one, as often as it takes. */
-  accept(zone: string): void {
+  accept(zone: string, untilMs = 0): void {
     this.heldBack.delete(zone);
     const plane = this.zone(zone);
     const again = (): void => {
@@ -293,8 +309,9 @@ export class World {
       if (this.heldBack.has(zone)) return;
       const uplink = plane.kernel?.peek("uplink") as UplinkSeen | undefined;
       const { global } = uplink?.session ?? {};
-      if (global?.clusterId === this.#clusterId() && !uplink?.allegiance.held) return;
-      if (global) {
+      const isAccepted = global?.clusterId === this.#clusterId() && !uplink?.allegiance.held;
+      if (isAccepted && this.nowMs >= untilMs) return;
+      if (global && !isAccepted) {
         plane.ask("uplink", (reply): UplinkMsg => ({ tag: "accept_global", reply }), () => {});
       }
       this.agenda.after(TICK_MS, again);
@@ -304,8 +321,11 @@ export class World {
 
   /** Everything that was broken is whole from now on. */
   heal(): void {
-    if (this.replaced) { for (const { name } of this.zones) this.accept(name); }
+    // Some are let in only when they have new tokens.
+    const untilMs = this.nowMs + 3 * NEW_TOKENS_MS;
+    if (this.replaced) { for (const { name } of this.zones) this.accept(name, untilMs); }
     this.luck.healed = true;
+    this.agenda.after(NEW_TOKENS_MS, () => this.tokens.heal());
     for (const link of this.network.links()) link.loss = 0;
     for (const [from, to] of this.#pairs()) this.network.set(from, to, true);
     for (const plane of this.planes) {
@@ -386,6 +406,7 @@ export class World {
   }
 
   #tick(): void {
+    this.tokens.tick();
     this.#each((check) => check.tick?.());
     this.agenda.after(TICK_MS, () => this.#tick());
   }
@@ -456,8 +477,7 @@ export class World {
   #config(mode: Mode, zone: string): ControlPlaneConfig {
     const { leaseMs = 10_000, vipGraceMs = 20_000 } = this.options;
     const flags = {
-      ...(mode === "global" ? { zoneAuth: "none" } : {
-        dpAuth: "none",
+      ...(mode !== "global" && {
         zone,
         endpointLease: `${leaseMs}ms`,
         vipGrace: `${vipGraceMs}ms`,

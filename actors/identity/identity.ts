@@ -35,7 +35,7 @@ import {
   timer,
   type Turn,
 } from "../runtime/actor.ts";
-import type { IdentityIssued, IdentityMsg, IdentityPending } from "./messages.ts";
+import type { IdentitiesHeld, IdentityIssued, IdentityMsg, IdentityPending } from "./messages.ts";
 
 export interface IdentityArgs {
   /** True on a global and on a zone without one. A federated zone's CAs come from global. */
@@ -160,6 +160,8 @@ export const identity: Actor<IdentityState, IdentityMsg, IdentityArgs> = {
         return request(state, msg, at);
       case "release_identity":
         return release(state, proxyText(msg.proxy));
+      case "tell_holders":
+        return [state, [send(msg.to, holders(state))]];
       case "resources_changed":
         return resourcesChanged(state, msg, at);
       case "ca_created":
@@ -216,6 +218,11 @@ function request(
   state.holders.set(id, holder);
   const before = known?.mesh === msg.mesh ? known.material : null;
   return [state, [...refresh(state, holder, at, before), ...startJobs(state, at)]];
+}
+
+function holders(state: IdentityState): IdentitiesHeld {
+  const proxies = [...state.holders.values()].map(({ proxy }) => proxy);
+  return { tag: "identities_held", proxies };
 }
 
 function release(state: IdentityState, id: string): Turn<IdentityState> {

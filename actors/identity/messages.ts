@@ -19,6 +19,8 @@ export type IdentityMsg =
     readonly to: Path;
   }
   | { readonly tag: "release_identity"; readonly proxy: ProxyKey }
+  /** From who began anew, and does not know whom to release: answered with `identities_held`. */
+  | { readonly tag: "tell_holders"; readonly to: Path }
   | ResourcesChanged
   | { readonly tag: "ca_created"; readonly ref: string; readonly result: PortResult<KeyPair> }
   | { readonly tag: "ca_written"; readonly ref: string; readonly value: WriteResult }
@@ -39,4 +41,10 @@ export interface IdentityPending {
   readonly tag: "identity_pending";
   readonly proxy: ProxyKey;
   readonly reason: string;
+}
+
+/** Everybody who has asked and was not released. */
+export interface IdentitiesHeld {
+  readonly tag: "identities_held";
+  readonly proxies: readonly ProxyKey[];
 }

@@ -5,6 +5,7 @@ import type { JsonObject } from "../../core/resource.ts";
 import type { HealthReport } from "../../xds/health.ts";
 import type { AdsRequest } from "../../xds/stream.ts";
 import type { ResourcesChanged, WriteResult } from "../hub/messages.ts";
+import type { IdentitiesHeld } from "../identity/messages.ts";
 import type { Path, ReplyTo } from "../runtime/actor.ts";
 import type { ChildReport } from "../runtime/tree.ts";
 
@@ -13,6 +14,7 @@ export const PROXIES: Path = "proxies";
 export type ProxiesMsg =
   | ResourcesChanged
   | ChildReport
+  | IdentitiesHeld
   | {
     readonly tag: "stream_opened";
     readonly stream: string;

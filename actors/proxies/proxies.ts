@@ -18,7 +18,7 @@ import {
   REGISTERED_BY_PROXY,
 } from "../dataplane/messages.ts";
 import { toHub } from "../hub/messages.ts";
-import { IDENTITY } from "../identity/messages.ts";
+import { IDENTITY, type IdentityMsg } from "../identity/messages.ts";
 import { INSIGHTS, type InsightsMsg } from "../insights/messages.ts";
 import { type MeshMsg, meshPath } from "../mesh/messages.ts";
 import {
@@ -150,6 +150,7 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
       send<InsightsMsg>(INSIGHTS, { tag: "proxy_silent" }),
       // Neither does anybody know the proxies that were told something before.
       toHub({ tag: "unsubscribe", to: "dataplanes/" }),
+      send<IdentityMsg>(IDENTITY, { tag: "tell_holders", to: at.self }),
       toHub({
         tag: "subscribe",
         to: at.self,
@@ -225,6 +226,8 @@ export const proxies: Actor<State, ProxiesMsg, ProxiesArgs> = {
         state.proxies.delete(msg.path);
         // They came in while it was on its way out.
         return [state, endStreams(state, msg.path, "the proxy was just deregistered")];
+      case "identities_held":
+        return [state, msg.proxies.flatMap((proxy) => releaseUnknown(state, proxy))];
       case "mesh_started":
         return [state, tellMembers(state, msg.mesh, msg)];
       case "child_restarted":
@@ -506,6 +509,8 @@ function recheck(state: State, stream: string, at: Context): readonly Effect[] {
   if (!refusal) return [];
   const { path } = holder;
   const { reason, code, message } = refusal;
+  // Its end may be a while in coming, and is said once.
+  state.streams.set(stream, { ...holder, token: null });
   // Who lost its key alone may come back with another token; who is not trusted is nobody's endpoint.
   const isBarred = reason === "token_revoked";
   return [
@@ -572,6 +577,12 @@ function meshEnded(state: State, mesh: string): readonly Effect[] {
       command("xds", { do: "end", stream, code: FAILED_PRECONDITION, message })
     ),
   ];
+}
+
+/** Its actor went when this one began anew, and has not come back to release anything. */
+function releaseUnknown({ proxies }: State, proxy: ProxyKey): readonly Effect[] {
+  if (proxies.has(dataplanePath(proxy))) return [];
+  return [send<IdentityMsg>(IDENTITY, { tag: "release_identity", proxy })];
 }
 
 function tellMembers({ proxies }: State, mesh: string, msg: DataplaneMsg): readonly Effect[] {

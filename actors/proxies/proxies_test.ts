@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { everyKind } from "../../cli/kinds.ts";
 import type { JsonObject } from "../../core/resource.ts";
-import { draftOf, ingressResource, mesh, sidecar } from "../../tests/system/zone_edits.ts";
+import { draftOf, ingressResource, mesh, mtls, sidecar } from "../../tests/system/zone_edits.ts";
 import { ZoneWorld } from "../../tests/system/zone_world.ts";
 import { TYPES } from "../../xds/snapshot.ts";
 import { readRegistration } from "./registration.ts";
@@ -101,6 +101,23 @@ Deno.test("after a restart of the door every proxy comes back, and those that do
   assert(stays.stream);
   assert.deepEqual(at.store.list("Dataplane").map(({ name }) => name), ["stays"]);
   at.check();
+});
+
+Deno.test("after a restart of the door nobody keeps a certificate for who does not come back", () => {
+  const at = new ZoneWorld({ seed: 1 });
+  at.put(mesh("default", mtls("ca-1", "ca-1")));
+  at.settle();
+  const key = { type: "dataplane", mesh: "default", name: "web" } as const;
+  at.put(draftOf(sidecar(key)));
+  const envoy = at.envoy({ key, dialect: "delta", resource: null });
+  envoy.connect();
+  at.settle();
+  const holders = () => (at.kernel.peek("identity") as { holders: Map<string, unknown> }).holders;
+  assert.deepEqual([...holders().keys()], ["dataplane/default/web"]);
+  envoy.disconnect();
+  at.kernel.send("proxies", { tag: "nonsense" });
+  at.settle();
+  assert.deepEqual([...holders().keys()], []);
 });
 
 Deno.test("another zone's ingress stays when a control plane starts, though nobody here brings it", () => {

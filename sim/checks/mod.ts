@@ -12,6 +12,7 @@ import {
   serversListenFirst,
 } from "./seen.ts";
 import { strangersTakeNothing, zonesAndGlobalAgree } from "./sync.ts";
+import { tokensAreGood } from "./tokens.ts";
 import { noWriteIsLost } from "./writes.ts";
 import { receiptsComplete, zonesTellTheTruth } from "./zone.ts";
 
@@ -20,6 +21,7 @@ export function everyCheck(world: World): readonly Check[] {
     meshesStayApart(world),
     serversListenFirst(world),
     nothingDangles(world),
+    tokensAreGood(world),
     oneOwner(world),
     acksAreMeant(world),
     addressesStay(world),

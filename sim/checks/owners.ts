@@ -2,43 +2,39 @@
 
 import assert from "node:assert/strict";
 import { REGISTERED_BY_LABEL, REGISTERED_BY_PROXY } from "../../actors/dataplane/messages.ts";
-import type { ControlPlane } from "../control_plane.ts";
 import { known } from "../ads_messages.ts";
 import type { Envoy } from "../envoy.ts";
 import type { Check, World } from "../world.ts";
+import { calmOf } from "./calm.ts";
 
 /** Longer than a takeover takes, also in a process that is busy. */
 const TAKEOVER_MS = 2_500;
 /** Less than an absent proxy stays registered. */
 const CONNECTED_MS = 8_000;
-/** A disk that was in trouble may do late what was right when it was asked. */
-const LATE_MS = 20_000;
 
 const nodeOf = ({ options: { key } }: Envoy) => `${key.mesh}.${key.name}`;
 
 export function oneOwner(world: World): Check {
-  const busyAtMs = new Map<ControlPlane, number>();
-  const isCalm = (zone: ControlPlane) =>
-    world.nowMs - Math.max(zone.disk.troubledAtMs, busyAtMs.get(zone) ?? 0) > LATE_MS;
+  const calm = calmOf(world);
   return {
     name: "a proxy has one owner",
     tick() {
+      calm.tick();
       for (const zone of world.zones) {
-        if (!zone.kernel || zone.site.paused) busyAtMs.set(zone, world.nowMs);
         if (!zone.ads || zone.site.paused) continue;
         const nodes = new Set(world.envoysOf(zone.name).map(nodeOf));
         for (const node of nodes) {
           const sinceMs: readonly number[] = zone.ads.openSince(node);
           const second: number = sinceMs[1] ?? world.nowMs;
           assert(
-            world.nowMs - second < TAKEOVER_MS || !isCalm(zone),
+            world.nowMs - second < TAKEOVER_MS || !calm.is(zone),
             `${sinceMs.length} streams are open as ${node} in ${zone.name}`,
           );
         }
       }
     },
     committed(where, { changes }) {
-      if (!where.ads || !isCalm(where)) return;
+      if (!where.ads || !calm.is(where)) return;
       for (const { key, resource, previous } of changes) {
         if (key.type !== "Dataplane" || resource) continue;
         if (previous?.labels[REGISTERED_BY_LABEL] !== REGISTERED_BY_PROXY) continue;
