@@ -1,5 +1,6 @@
 // Lists: filters, pages and the envelope around them.
 
+import { wordOf } from "../core/json.ts";
 import type { JsonObject, Resource, ResourceDescriptor } from "../core/resource.ts";
 import type { Violation } from "../core/violation.ts";
 import { type ApiAnswer, type ApiRequest, json } from "./exchange.ts";
@@ -166,7 +167,7 @@ function serviceTypeFilter(query: URLSearchParams): Filters {
   const message = `must be of ${SERVICE_TYPES.join(", ")}`;
   const areKnown = types.every((type) => SERVICE_TYPES.includes(type));
   return {
-    keep: [({ spec }) => types.includes(String(spec["serviceType"] ?? "internal"))],
+    keep: [({ spec }) => types.includes(wordOf(spec["serviceType"] ?? "internal"))],
     violations: areKnown ? [] : [{ path: "type", message }],
   };
 }
@@ -209,7 +210,7 @@ function hasTagsLike(wanted: ReadonlyMap<string, string>): Keep {
     tagSets(resource).some((tags) =>
       [...wanted].every(([key, part]) => {
         const value = tags[key];
-        return value !== undefined && (part === "*" || String(value).includes(part));
+        return value !== undefined && (part === "*" || wordOf(value).includes(part));
       })
     );
 }

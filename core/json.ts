@@ -17,6 +17,16 @@ export function textOf(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
+/**
+ * A text, number or truth value as text; what is missing or something else is an empty one: the
+ * conversion of an object from outside may throw.
+ */
+export function wordOf(value: unknown): string {
+  return typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+    ? String(value)
+    : "";
+}
+
 /** The value if it is a list; what is missing or something else is an empty one. */
 export function listOf(value: unknown): readonly Json[] {
   return Array.isArray(value) ? value : [];

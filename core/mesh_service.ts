@@ -1,6 +1,6 @@
 // Services that are resources: the proxies that they stand for, and their ports. kuma@v2.13.10:pkg/core/resources/apis/{meshservice,meshexternalservice,meshmultizoneservice}.
 
-import { listOf, objectOf } from "./json.ts";
+import { listOf, objectOf, wordOf } from "./json.ts";
 import type { JsonObject, Resource } from "./resource.ts";
 import { matchesTags, type Tags } from "./tags.ts";
 
@@ -40,8 +40,8 @@ export function portsOf({ type, spec }: Resource): readonly ServicePort[] {
 
 function portOf({ name, port, appProtocol }: JsonObject): ServicePort {
   return {
-    name: String(name || port),
+    name: wordOf(name || port),
     port: Number(port),
-    protocol: String(appProtocol ?? "tcp"),
+    protocol: wordOf(appProtocol ?? "tcp"),
   };
 }

@@ -17,7 +17,7 @@ import {
   show,
   text,
 } from "./shape.ts";
-import { isObject, listOf } from "./json.ts";
+import { isObject, listOf, textOf } from "./json.ts";
 
 /** Backends by name, one of which may be the default. */
 function backends(backend: Check, chosen: "defaultBackend" | "enabledBackend"): Check {
@@ -50,8 +50,8 @@ function backend(
   return object({ name: nonEmptyText, type: oneOf(types), conf: anyObject, ...more }, {
     required: ["name", "type"],
     also({ type, conf = {} }, path, report) {
-      const check = confs[String(type)];
-      if (check) check(conf, `${path}.conf`, report);
+      const name = textOf(type);
+      if (Object.hasOwn(confs, name)) confs[name]!(conf, `${path}.conf`, report);
     },
   });
 }

@@ -1,6 +1,6 @@
 // How a zone takes what another zone says of itself: as if it had come through global, and nothing else.
 
-import { objectOf, objectsOf } from "../core/json.ts";
+import { objectOf, objectsOf, wordOf } from "../core/json.ts";
 import {
   DISPLAY_NAME_LABEL,
   hashedName,
@@ -33,7 +33,7 @@ function refusal({ name, mesh, labels, spec }: Draft, peer: string): string | nu
     ...objectsOf(spec["availableServices"]).map(({ tags }) => objectOf(tags)[ZONE_LABEL] ?? peer),
   ].find((zone) => zone !== peer);
   if (claimed !== undefined || labels[ZONE_LABEL] === undefined) {
-    return `speaks for zone "${String(claimed ?? "")}", but "${peer}" says it`;
+    return `speaks for zone "${wordOf(claimed)}", but "${peer}" says it`;
   }
   if (labels[ORIGIN_LABEL] !== "zone") return "is not of a zone's own making";
   const displayName = labels[DISPLAY_NAME_LABEL] ?? "";

@@ -1,6 +1,6 @@
 // MeshInsight: how many there are of everything in a mesh. kuma@v2.13.10:pkg/insights/resyncer.go.
 
-import { objectOf } from "../../core/json.ts";
+import { objectOf, wordOf } from "../../core/json.ts";
 import type { Json, JsonObject, ResourceDescriptor } from "../../core/resource.ts";
 import type { Kinds, ResourceView } from "../ports.ts";
 import { gatewayType, offersOf, proxiesOf, type Proxy } from "./proxies.ts";
@@ -79,7 +79,7 @@ function versions(proxies: readonly Proxy[]): JsonObject {
 }
 
 function versionText(of: Json | undefined): string {
-  return String(objectOf(of)["version"] || "unknown");
+  return wordOf(objectOf(of)["version"]) || "unknown";
 }
 
 function backends(proxies: readonly Proxy[]): JsonObject {

@@ -1,6 +1,6 @@
 // ServiceInsight: each service of a mesh with its status. kuma@v2.13.10:pkg/insights/resyncer.go.
 
-import { objectOf } from "../../core/json.ts";
+import { objectOf, textOf } from "../../core/json.ts";
 import { compareText, type JsonObject, type Resource } from "../../core/resource.ts";
 import { SERVICE_TAG, type Tags, ZONE_TAG } from "../../core/tags.ts";
 import type { ResourceView } from "../ports.ts";
@@ -67,7 +67,7 @@ function computed(mesh: string, resources: ResourceView): Iterable<[string, Serv
   }
   for (const { spec } of resources.list("ExternalService", mesh)) {
     const tags = objectOf(spec["tags"]) as Tags;
-    const address = String(objectOf(spec["networking"])["address"] ?? "");
+    const address = textOf(objectOf(spec["networking"])["address"]);
     tallyOf(tags[SERVICE_TAG] ?? "", tags[ZONE_TAG], { type: "external", address });
   }
   return new Map([...tallies].map(([name, tally]) => [name, serviceOf(tally)]));

@@ -1,7 +1,7 @@
 // What policies come to for a proxy, its inbounds, its outbounds and their routes, in meshes whose services are resources. kuma@v2.13.10:pkg/api-server/resource_endpoints.go (getPoliciesConf).
 
 import type { DestinationRule, ItemOrigin, TypeRules } from "../../core/inspection.ts";
-import { objectOf } from "../../core/json.ts";
+import { objectOf, wordOf } from "../../core/json.ts";
 import type { Json, JsonObject, Resource } from "../../core/resource.ts";
 import { type ApiAnswer, json } from "../exchange.ts";
 import { type Kri, parseKri } from "../kri.ts";
@@ -61,7 +61,7 @@ function inboundPolicies({ dataplane, rules, view, params }: Question): ApiAnswe
   if ("status" in kri) return kri;
   const { inbound = [] } = objectOf(dataplane.spec["networking"]);
   const ports = (inbound as readonly JsonObject[])
-    .filter(({ name, port = "" }) => String(name || port) === kri.section)
+    .filter(({ name, port = "" }) => wordOf(name || port) === kri.section)
     .map(({ port }) => port);
   if (ports.length === 0) return notFound("Failed building response");
   const policies = rules.flatMap(({ type, inbounds }) => {

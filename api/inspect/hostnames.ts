@@ -1,6 +1,6 @@
 // The host names that generators give a service. kuma@v2.13.10:pkg/api-server/inspect_mesh_service.go.
 
-import { objectOf } from "../../core/json.ts";
+import { objectOf, textOf } from "../../core/json.ts";
 import { SERVICE_KINDS } from "../../core/mesh_service.ts";
 import { DISPLAY_NAME_LABEL, NAMESPACE_LABEL, ORIGIN_LABEL, ZONE_LABEL } from "../../core/names.ts";
 import type { Resource } from "../../core/resource.ts";
@@ -54,7 +54,7 @@ function hostnameOf(service: Resource, generator: Resource): Made | undefined {
     generator.labels[ZONE_LABEL] === service.labels[ZONE_LABEL];
   const seen = { ...service.labels, [ORIGIN_LABEL]: near ? "zone" : "global" };
   return matchesTags(labels, seen)
-    ? render(String(template ?? ""), { ...service, labels: seen })
+    ? render(textOf(template), { ...service, labels: seen })
     : undefined;
 }
 

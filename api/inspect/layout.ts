@@ -1,6 +1,6 @@
 // What a proxy listens on and where it may go, in meshes whose services are resources. kuma@v2.13.10:pkg/api-server/dataplane_layout_endpoint.go.
 
-import { objectOf } from "../../core/json.ts";
+import { objectOf, textOf, wordOf } from "../../core/json.ts";
 import { portsOf, SERVICE_KINDS, type ServicePort } from "../../core/mesh_service.ts";
 import { DISPLAY_NAME_LABEL, ZONE_LABEL } from "../../core/names.ts";
 import { compareText, type JsonObject, type Resource } from "../../core/resource.ts";
@@ -35,7 +35,7 @@ function layout({ view, params: { mesh = "", name = "" } }: Call): ApiAnswer {
 function inbounds(dataplane: Resource, view: ApiView): readonly JsonObject[] {
   const { inbound = [] } = objectOf(dataplane.spec["networking"]);
   return (inbound as readonly JsonObject[]).map(({ name, port = 0, tags }) => {
-    const section = String(name || port);
+    const section = wordOf(name || port);
     return {
       kri: `${kriText(dataplane, view)}${section}`,
       port,
@@ -57,7 +57,7 @@ function outbounds(dataplane: Resource, view: ApiView) {
     : (objectOf(reachableBackends)["refs"] ?? []) as readonly JsonObject[];
   const refs = named.length > 0 ? named : reachable ?? SERVICE_KINDS.map((kind) => ({ kind }));
   const found = refs.flatMap((ref: JsonObject) =>
-    view.resources.list(String(ref["kind"]), dataplane.mesh)
+    view.resources.list(textOf(ref["kind"]), dataplane.mesh)
       .filter((service) => isMeant(service, ref, dataplane))
       .flatMap((service) => sectionsOf(service, ref, view))
   );

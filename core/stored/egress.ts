@@ -1,7 +1,7 @@
 // What leaves the mesh, in shape: ExternalService and ZoneEgress.
 
 import { isIp } from "../address.ts";
-import { isObject } from "../json.ts";
+import { isObject, textOf } from "../json.ts";
 import {
   all,
   bool,
@@ -93,7 +93,7 @@ export const zoneEgress: Check = object({
 
 function checkAdmin({ address, port, admin }: Fields, path: string, report: Report): void {
   const own = isObject(admin) ? integerOf(admin["port"]) : undefined;
-  const isHere = !address || ["127.0.0.1", "0.0.0.0", "::"].includes(String(address));
+  const isHere = !address || ["127.0.0.1", "0.0.0.0", "::"].includes(textOf(address));
   if (own && isHere && own === integerOf(port)) {
     report(`${path}.admin.port`, "must differ from port");
   }

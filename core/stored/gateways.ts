@@ -1,7 +1,7 @@
 // MeshGateway and MeshGatewayRoute, in shape. kuma@v2.13.10:pkg/core/resources/apis/mesh/gateway_validator.go
 // and gateway_route_validator.go.
 
-import { isObject, listOf, objectsOf } from "../json.ts";
+import { isObject, listOf, objectsOf, textOf } from "../json.ts";
 import { destination, selectorTags, serviceSelectors } from "../selectors.ts";
 import {
   bool,
@@ -149,7 +149,7 @@ const header = object({
 }, {
   required: ["name"],
   also({ match, value }, path, report) {
-    const isThere = ["ABSENT", "PRESENT"].includes(String(match));
+    const isThere = ["ABSENT", "PRESENT"].includes(textOf(match));
     if (isThere && value) report(`${path}.value`, "cannot be set");
     if (!isThere && !value) report(`${path}.value`, "cannot be empty");
   },

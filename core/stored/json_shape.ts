@@ -1,7 +1,7 @@
 // Words for specs that are plain JSON: names have one spelling, whole numbers are numbers, and null is
 // a value like any other.
 
-import { isObject } from "../json.ts";
+import { isObject, textOf } from "../json.ts";
 import {
   type Check,
   type Fields,
@@ -61,7 +61,8 @@ export function tagged(
   types: Readonly<Record<string, string>>,
 ): (fields: Fields, path: string, report: Report) => void {
   return (fields, path, report) => {
-    const name = types[String(fields["type"])];
+    const type = textOf(fields["type"]);
+    const name = Object.hasOwn(types, type) ? types[type] : undefined;
     if (name !== undefined && fields[name] === undefined) {
       report(`${path}.${name}`, "must be defined");
     }

@@ -1,7 +1,7 @@
 // MeshProxyPatch, in shape. What an Envoy resource inside it says is not judged: nothing reads it yet.
 // kuma@v2.13.10:pkg/plugins/policies (validators and schemas).
 
-import { isObject } from "../json.ts";
+import { isObject, textOf } from "../json.ts";
 import {
   type Check,
   type Fields,
@@ -72,7 +72,7 @@ function addsWithoutName({ operation, match }: Fields, path: string, report: Rep
 }
 
 function findsByName({ operation, match }: Fields, path: string, report: Report): void {
-  const needsName = ["AddBefore", "AddAfter", "Patch"].includes(String(operation));
+  const needsName = ["AddBefore", "AddAfter", "Patch"].includes(textOf(operation));
   if (needsName && !(isObject(match) && match["name"] !== undefined)) {
     report(`${path}.match.name`, "must be defined");
   }

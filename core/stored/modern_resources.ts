@@ -1,6 +1,7 @@
 // Modern resources that are no policies, in shape. kuma@v2.13.10:pkg/core/resources/apis (validators and
 // schemas).
 
+import { textOf } from "../json.ts";
 import { isIp } from "../address.ts";
 import {
   bool,
@@ -157,7 +158,7 @@ export const meshIdentity: Check = record({
 });
 
 const pem: Check = (value, path, report) => {
-  const [, label = ""] = /-----BEGIN ([A-Z0-9 ]+)-----/.exec(String(value)) ?? [];
+  const [, label = ""] = /-----BEGIN ([A-Z0-9 ]+)-----/.exec(textOf(value)) ?? [];
   if (label === "" || label.endsWith("PRIVATE KEY")) {
     report(path, "provided certificate has incorrect format");
   }

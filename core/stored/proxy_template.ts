@@ -1,6 +1,6 @@
 // ProxyTemplate, in shape. What an Envoy resource inside it says is not judged: nothing reads it yet.
 
-import { isObject } from "../json.ts";
+import { isObject, textOf } from "../json.ts";
 import { selectorTags, serviceSelector } from "../selectors.ts";
 import {
   type Check,
@@ -49,7 +49,7 @@ function addsWithoutName({ operation, match }: Fields, path: string, report: Rep
 }
 
 function findsByName({ operation, match }: Fields, path: string, report: Report): void {
-  const needsName = ["addBefore", "addAfter", "patch"].includes(String(operation));
+  const needsName = ["addBefore", "addAfter", "patch"].includes(textOf(operation));
   if (needsName && !(isObject(match) && match["name"])) {
     report(`${path}.match.name`, "cannot be empty");
   }

@@ -2,7 +2,7 @@
 // kuma@v2.13.10:pkg/plugins/policies (validators and schemas).
 
 import { isIp } from "../address.ts";
-import { isObject, listOf, objectsOf } from "../json.ts";
+import { isObject, listOf, objectsOf, textOf } from "../json.ts";
 import {
   type Check,
   type Fields,
@@ -55,7 +55,7 @@ const VERSIONS = ["TLSAuto", "TLS10", "TLS11", "TLS12", "TLS13"];
 /** From one version to another. */
 export const tlsVersion: Check = record({ min: oneOf(VERSIONS), max: oneOf(VERSIONS) }, {
   also({ min, max }, path, report) {
-    const [from, to] = [VERSIONS.indexOf(String(min)), VERSIONS.indexOf(String(max))];
+    const [from, to] = [VERSIONS.indexOf(textOf(min)), VERSIONS.indexOf(textOf(max))];
     if (from > 0 && to > 0 && from > to) report(`${path}.min`, "min must be lower than max");
   },
 });
@@ -127,7 +127,7 @@ const place: Check = record({
     if (isWild ? /^\*[^.]/.test(value) : !DNS_NAME.test(value)) {
       report(`${path}.value`, "provided DNS has incorrect value");
     }
-    if (isWild && port === undefined && L7_PROTOCOLS.includes(String(protocol))) {
+    if (isWild && port === undefined && L7_PROTOCOLS.includes(textOf(protocol))) {
       report(`${path}.port`, "wildcard domains doesn't work for all ports and layer 7 protocol");
     }
   },
@@ -149,7 +149,7 @@ function checkPlaces({ appendMatch }: Fields, path: string, report: Report): voi
     const at = `${path}.appendMatch[${index}]`;
     const other = protocols.get(port);
     const differs = other !== undefined && other !== protocol;
-    if (differs && [...L7_PROTOCOLS, "mysql"].includes(String(protocol))) {
+    if (differs && [...L7_PROTOCOLS, "mysql"].includes(textOf(protocol))) {
       report(`${at}.port`, "using the same port in multiple matches requires the same protocol");
     } else protocols.set(port, protocol);
     const place = JSON.stringify([port, protocol, value]);

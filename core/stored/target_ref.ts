@@ -1,6 +1,6 @@
 // targetRef: what a modern policy selects. kuma@v2.13.10:pkg/core/resources/apis/mesh/validators.go.
 
-import { isObject } from "../json.ts";
+import { isObject, textOf } from "../json.ts";
 import { selectorTags } from "../selectors.ts";
 import {
   all,
@@ -88,7 +88,7 @@ interface At {
 
 function checkKind(fields: Fields, at: At): void {
   const { rules, path, report } = at;
-  const kind = String(fields["kind"]);
+  const kind = textOf(fields["kind"]);
   if (!KINDS.includes(kind)) return;
   if (!rules.kinds.includes(kind)) {
     return report(`${path}.kind`, `value ${show(kind)} is not supported here`);

@@ -1,7 +1,7 @@
 // Modern policies about how traffic flows, in shape. kuma@v2.13.10:pkg/plugins/policies (validators and
 // schemas): what those accept is accepted here, and paths are theirs.
 
-import { isObject, listOf, objectsOf } from "../json.ts";
+import { isObject, listOf, objectsOf, textOf } from "../json.ts";
 import {
   bool,
   type Check,
@@ -275,7 +275,7 @@ export const meshHealthCheck = policy({
 /** More than 50 ms: Envoy's filter takes no less. */
 const rateInterval: Check = (value, path, report) => {
   positiveDuration(value, path, report);
-  const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|us|µs|ns)$/.exec(String(value)) ?? [];
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|us|µs|ns)$/.exec(textOf(value)) ?? [];
   if (unit !== undefined && (unit !== "ms" || Number(amount) <= 50)) {
     report(path, "must be greater than: 50ms");
   }

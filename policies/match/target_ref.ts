@@ -2,7 +2,7 @@
 
 import type { DataplaneSpec } from "../../core/dataplane.ts";
 import { DISPLAY_NAME_LABEL, NAMESPACE_LABEL, ORIGIN_LABEL, ZONE_LABEL } from "../../core/names.ts";
-import { isObject, listOf, objectOf } from "../../core/json.ts";
+import { isObject, listOf, objectOf, wordOf } from "../../core/json.ts";
 import { compareText, type Json, type Resource } from "../../core/resource.ts";
 import { matchesTags, SERVICE_TAG, type Tags } from "../../core/tags.ts";
 import { matchDataplane, type Selector } from "./connection.ts";
@@ -184,7 +184,7 @@ function bySection(
 ): readonly SelectedListener[] | null {
   const { address, inbound = [], gateway } = networking;
   const found = inbound
-    .filter(({ name, port }) => !sectionName || (name || String(port)) === sectionName)
+    .filter(({ name, port }) => !sectionName || (name || wordOf(port)) === sectionName)
     .map((one) => listenerOf(one, address));
   return found.length > 0 || (gateway && gateway.type !== "BUILTIN") ? found : null;
 }

@@ -21,6 +21,8 @@ const VALUES: readonly Json[] = [
   "kuma.io/service",
   "\u0000",
   "\ud800",
+  "__proto__",
+  "constructor",
   "é\u202e",
   "x".repeat(300),
   [],
@@ -28,6 +30,8 @@ const VALUES: readonly Json[] = [
   [null],
   [[]],
   { "": null },
+  // Its conversion to text throws.
+  { toString: "" },
 ];
 const KEYS = ["__proto__", "constructor", "toString", "", "type", "a.b", "\ud800", "kuma.io/zone"];
 
