@@ -14,6 +14,8 @@ import type { Change, Op } from "../store/store.ts";
 import { type Ahead, isBehind, NOT_AHEAD } from "./ahead.ts";
 import { decodeResource } from "./codec.ts";
 import { pinToZone, zoneOf } from "./filter.ts";
+import { digestOf, type Standing, type Standings } from "./digest.ts";
+import { hold as holdTaken, type Holdings, holdingsOf, noHoldings } from "./holdings.ts";
 import { applyChanges, type Image } from "./image.ts";
 import { isNameBetweenPeers } from "./objection.ts";
 import { globalYields, zoneYields } from "./predicate.ts";
@@ -129,6 +131,7 @@ export interface Receiver {
   readonly spared: Map<string, ReadonlySet<string>>;
   /** What is behind what is known from elsewhere: by type and wire name as one text. */
   readonly putOff: Map<string, { readonly typeUrl: string; readonly item: KdsItem }>;
+  readonly holdings: Holdings;
   /** Outlives the session. */
   readonly quarantine: Quarantine;
   /** Attempts at what is in quarantine since something came into it. */
@@ -175,6 +178,7 @@ export function openReceiver(
     rules,
     nodeId,
     quarantine,
+    holdings: noHoldings(),
     attempts: 0,
     attemptDue: false,
     id,
@@ -516,6 +520,7 @@ function nextRef(receiver: Receiver): string {
 function finish(receiver: Receiver, intake: Intake, image: Image): Intaken {
   const { response: { typeUrl, nonce }, attempt, next, rejected, refused } = intake;
   receiver.intakes.delete(typeUrl);
+  noteTaken(receiver, intake, image);
   const news = settleQuarantine(receiver, intake);
   const attemptAfterMs = nextAttempt(receiver);
   if (attempt) {
@@ -548,26 +553,79 @@ function finish(receiver: Receiver, intake: Intake, image: Image): Intaken {
   };
 }
 
+function isWhole({ complete }: Receiver, { response, attempt }: Intake): boolean {
+  return !attempt && !complete.has(response.typeUrl) && !hasMore(response);
+}
+
+function noteTaken(receiver: Receiver, intake: Intake, image: Image): void {
+  const { response: { typeUrl, nonce, removed }, attempt, hold, refused, items, named } = intake;
+  const { holdings, rules, putOff } = receiver;
+  const isTaken = (name: string) =>
+    hold === null && !refused.has(name) && !putOff.has(`${typeUrl} ${name}`);
+  const entries = [...items].filter(([name]) => isTaken(name));
+  holdTaken(holdings, typeUrl, {
+    took: new Map(entries.map(([name, { version }]) => [name, version])),
+    left: [...items.keys(), ...removed.map((name) => localWireName(rules, name))],
+    shelf: image.get(typeUrl) ?? new Map(),
+    whole: isWhole(receiver, intake) ? named : null,
+  });
+  if (!attempt) holdings.nonces.set(typeUrl, nonce);
+}
+
+/** Names to versions of what is there of a type; null: that is about to change. */
+export function heldVersions(
+  receiver: Receiver,
+  typeUrl: string,
+  image: Image,
+): ReadonlyMap<string, string> | null {
+  const { rules, holdings, quarantine, putOff, spared, intakes, complete } = receiver;
+  const descriptor = rules.descriptors.get(typeUrl);
+  if (!descriptor || intakes.has(typeUrl) || !complete.has(typeUrl)) return null;
+  return holdingsOf(holdings, typeUrl, {
+    shelf: image.get(typeUrl) ?? new Map(),
+    concerns: (resource) => rules.yields(resource, descriptor),
+    ignores: (name) =>
+      !!quarantine.get(typeUrl)?.has(name) || putOff.has(`${typeUrl} ${name}`) ||
+      !!spared.get(typeUrl)?.has(name),
+  });
+}
+
+/** Of every type that came whole. */
+export function receiverStandings(receiver: Receiver, image: Image): Standings {
+  return Object.fromEntries(
+    [...receiver.complete].flatMap((typeUrl): [string, Standing][] => {
+      const versions = heldVersions(receiver, typeUrl, image);
+      const nonce = receiver.holdings.nonces.get(typeUrl) ?? "";
+      return versions ? [[typeUrl, { nonce, digest: digestOf(versions) }]] : [];
+    }),
+  );
+}
+
 function settleQuarantine(
   receiver: Receiver,
-  { response, attempt, rejected, refused, items, named }: Intake,
+  intake: Intake,
 ): Pick<Intaken, "rejected" | "out"> {
+  const { response, rejected, refused, items, named } = intake;
   const { typeUrl } = response;
-  const first = !attempt && !receiver.complete.has(typeUrl);
   const removed = response.removed.map((name) => localWireName(receiver.rules, name));
   const news = enterVerdicts(receiver.quarantine, typeUrl, {
     about: [...items.keys(), ...removed],
     refused,
-    whole: first && !hasMore(response) ? named : null,
+    whole: isWhole(receiver, intake) ? named : null,
   });
   if (news.refused.length > 0) receiver.attempts = 0;
   return { rejected: [...rejected, ...news.refused], out: news.out };
 }
 
-/** The first request of a type. */
+/** The first request of a type, or that it be compared. */
 export function subscription(
   typeUrl: string,
-  { nodeId, metadata }: { readonly nodeId: string; readonly metadata: KdsRequest["metadata"] },
+  { nodeId, metadata, held }: {
+    readonly nodeId: string;
+    readonly metadata?: KdsRequest["metadata"];
+    /** What is there, when the type was subscribed before. */
+    readonly held?: ReadonlyMap<string, string>;
+  },
 ): KdsRequest {
   return {
     typeUrl,
@@ -575,7 +633,7 @@ export function subscription(
     nodeId,
     ...(metadata !== undefined && { metadata }),
     subscribe: ["*"],
-    initialVersions: {},
+    initialVersions: Object.fromEntries(held ?? []),
   };
 }
 

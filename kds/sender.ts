@@ -10,6 +10,7 @@
 // withheld: one resource, or a type whose first response must be whole. Nothing else waits for it.
 
 import { compareText } from "../core/resource.ts";
+import { digestOf, type Standing, type Standings } from "./digest.ts";
 import type { OfferBook } from "./offers.ts";
 import {
   answeredWith,
@@ -44,6 +45,8 @@ interface SentType {
   /** Why nothing of this type is sent. */
   stopped: string | null;
   inFlight: InFlight | null;
+  /** The response that was answered last. */
+  answered: string;
   /** Everything up to here is acknowledged or rejected. */
   settledRevision: number;
   /** Of a response that only removed. */
@@ -128,6 +131,7 @@ export function onRequest(sender: Sender, request: KdsRequest, offers: Offers): 
   const { items, removed, partial, revision } = known.inFlight;
   if (!partial) known.settledRevision = revision;
   known.inFlight = null;
+  known.answered = request.nonce;
   sender.answered++;
   answeredWith(sender.trust, { typeUrl, items });
   removedFrom(sender.trust, typeUrl, removed);
@@ -154,6 +158,10 @@ function subscribe(sender: Sender, request: KdsRequest, offers: Offers): SenderE
     return { event: "ignored", typeUrl, reason: `more than ${TYPES_MAX} types` };
   }
   const sent = new Map(Object.entries(request.initialVersions));
+  // Of what the peer was told on this stream and does not mention, nobody knows whether it has it.
+  for (const name of sender.types.get(typeUrl)?.sent.keys() ?? []) {
+    if (!sent.has(name)) sent.set(name, "");
+  }
   sender.types.set(typeUrl, {
     sent,
     owed: new Set([...sent.keys(), ...(offers.get(typeUrl)?.keys() ?? [])]),
@@ -164,10 +172,23 @@ function subscribe(sender: Sender, request: KdsRequest, offers: Offers): SenderE
     resendDue: false,
     stopped: null,
     inFlight: null,
+    answered: "",
     settledRevision: 0,
     lastError: null,
   });
   return { event: "subscribed", typeUrl };
+}
+
+/** What the peer should hold, of every type of which it has answered everything. */
+export function senderStandings({ types }: Sender): Standings {
+  return Object.fromEntries(
+    [...types].flatMap(([typeUrl, type]): [string, Standing][] => {
+      const { sent, refused, first, inFlight, answered: nonce } = type;
+      if (first || inFlight || type.stopped !== null) return [];
+      const versions = new Map([...sent].filter(([name]) => !refused.has(name)));
+      return [[typeUrl, { nonce, digest: digestOf(versions) }]];
+    }),
+  );
 }
 
 /** The offers are about to show a newer revision; what follows is said by `owe`. */

@@ -4,6 +4,7 @@ import { isObject } from "../core/json.ts";
 import type { ProxyCounts } from "../core/receipt.ts";
 import type { JsonObject } from "../core/resource.ts";
 import type { AdminKind } from "./admin.ts";
+import type { Digests } from "./digest.ts";
 import { type Epoch, epochsText, parseEpochs } from "./epochs.ts";
 
 /** The two resource streams. In "zone_to_global" the gRPC client is the one that sends responses. */
@@ -52,6 +53,18 @@ export interface KdsResponse {
   readonly removed: readonly string[];
 }
 
+/** A response without a nonce asks the receiver to subscribe again, with the versions that it has. */
+export function askToCompare(
+  typeUrl: string,
+  from: Pick<KdsResponse, "systemVersion" | "controlPlane">,
+): KdsResponse {
+  return { ...from, typeUrl, nonce: "", resources: [], removed: [] };
+}
+
+export function asksToCompare({ nonce }: KdsResponse): boolean {
+  return nonce === "";
+}
+
 /** What a caller said of itself in the metadata of its call. */
 export interface CallerInfo {
   readonly features: readonly string[];
@@ -92,6 +105,8 @@ export const ZONE_PING_HEALTH = "zone-ping-health";
 export const URSA_RECEIPTS = "ursa-receipts";
 /** Ours: the sender puts the first state of a type together from responses that end with `MORE`. */
 const URSA_PARTS = "ursa-parts";
+/** Ours: the sender compares the digests of zones (digest.ts). */
+export const URSA_DIGESTS = "ursa-digests";
 /** At the end of a system version: more of the first state follows. */
 export const MORE = ":more";
 
@@ -125,6 +140,7 @@ export type ServerEvent =
     readonly zone: string;
     readonly caller: CallerInfo;
     readonly reports: readonly ZoneReport[];
+    readonly digests: Digests | null;
   }
   | { readonly tag: "request_received"; readonly stream: string; readonly request: KdsRequest }
   | { readonly tag: "response_received"; readonly stream: string; readonly response: KdsResponse }
@@ -194,6 +210,7 @@ export type ClientCommand =
     readonly connection: string;
     readonly zone: string;
     readonly reports: readonly ZoneReport[];
+    readonly digests: Digests | null;
   }
   | { readonly do: "close"; readonly connection: string };
 
@@ -260,7 +277,7 @@ export function ownMetadata(own: {
     version: { kumaCp: { version: own.version, gitTag: "", gitCommit: "", buildDate: "" } },
     config: own.config,
     "control-plane-id": own.instance,
-    features: [...KUMA_FEATURES, URSA_RECEIPTS, URSA_PARTS],
+    features: [...KUMA_FEATURES, URSA_RECEIPTS, URSA_PARTS, URSA_DIGESTS],
   };
 }
 

@@ -13,6 +13,7 @@ import {
   UNAUTHENTICATED,
   UNAVAILABLE,
 } from "../core/grpc_status.ts";
+import { readDigests, writeDigests } from "../kds/digest.ts";
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../kds/envelope.ts";
 import {
   CLIENT_KEEPALIVE_MS,
@@ -90,6 +91,7 @@ interface Headers {
   readonly zone: string;
   readonly authorization: string | null;
   readonly reports?: string;
+  readonly digests?: string;
 }
 
 // ---- global
@@ -248,7 +250,7 @@ export class KdsServerEdge {
   }
 
   #health(end: End, channel: string, bytes: Uint8Array): void {
-    const { zone, reports, authorization } = JSON.parse(
+    const { zone, reports, authorization, digests = "" } = JSON.parse(
       new TextDecoder().decode(bytes),
     ) as Headers;
     const event: ServerEvent = {
@@ -256,6 +258,7 @@ export class KdsServerEdge {
       zone,
       caller: callerOf(end, authorization),
       reports: readReports(reports ?? "[]"),
+      digests: readDigests(digests),
     };
     this.#host.deliver(GLOBAL, event);
     if (this.#host.luck.strikes("a health check is lost")) return end.close();
@@ -400,7 +403,7 @@ export class KdsClientEdge {
   }
 
   #checkHealth(
-    { connection, zone, reports }: ClientCommand & { readonly do: "check_health" },
+    { connection, zone, reports, digests }: ClientCommand & { readonly do: "check_health" },
   ): void {
     const { network, site } = this.#host;
     let over = false;
@@ -428,7 +431,10 @@ export class KdsClientEdge {
       const told = reports.length > 0 ? JSON.stringify(reports) : undefined;
       end.send(
         `${HEALTH} ${++this.#healthChecks}`,
-        this.#headers(zone, told),
+        this.#headers(zone, {
+          ...(told !== undefined && { reports: told }),
+          ...(digests && { digests: writeDigests(digests) }),
+        }),
       );
       network.agenda.after(HEALTH_MS_MAX, () => {
         answered(0, "DEADLINE_EXCEEDED");
@@ -437,9 +443,8 @@ export class KdsClientEdge {
     });
   }
 
-  #headers(zone: string, reports?: string): Uint8Array {
-    const authorization = this.#host.token();
-    const headers: Headers = { zone, authorization, ...(reports !== undefined && { reports }) };
+  #headers(zone: string, told: Pick<Headers, "reports" | "digests"> = {}): Uint8Array {
+    const headers: Headers = { zone, authorization: this.#host.token(), ...told };
     return text.encode(JSON.stringify(headers));
   }
 

@@ -186,6 +186,26 @@ export const MUTANTS: readonly Mutant[] = [
     around: withArgs("identity", (args) => ({ ...args, mayCreateCas: true })),
   },
   {
+    name: "digests are not compared",
+    says: "a copy that somebody altered stays so",
+    around: at(
+      "zones",
+      hears((msg) => msg.tag === "health_checked" ? { ...msg, digests: null } : msg),
+    ),
+  },
+  {
+    name: "a poisoned batch is dropped",
+    says:
+      "writes that share a commit with one that the store refuses are lost, and said to be made",
+    around: at("hub", (actor, args) =>
+      hears((msg) => {
+        const { result } = msg;
+        if (msg.tag !== "commit_done" || result.ok || result.retryable) return msg;
+        const value = { ok: true, revision: args.reader.revision, changes: [] };
+        return { ...msg, result: { ok: true, value } };
+      })(actor, args)),
+  },
+  {
     name: "obeys any global",
     says: "a global that lost its store empties its zones",
     around: at(

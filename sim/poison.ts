@@ -1,5 +1,8 @@
 // What cannot be applied, as it comes about in a simulated world.
 
+import { keyText, type Resource } from "../core/resource.ts";
+import { wireName } from "../kds/wire.ts";
+import type { Op } from "../store/store.ts";
 import { draftOf } from "../tests/system/zone_edits.ts";
 import type { Step } from "./steps.ts";
 import type { World } from "./world.ts";
@@ -24,4 +27,29 @@ export function writeSecret(world: World, { of, with: { gone = false } }: Step):
   const key = { type: "Secret", mesh, name };
   const resource = draftOf({ ...key, data: btoa(process) });
   world.write(world.plane(process), [gone ? { op: "delete", key } : { op: "put", resource }]);
+}
+
+/**
+ * Somebody alters copies of what the other side wrote, in the store and past all rules: of five,
+ * one is deleted and one made up.
+ */
+export function corrupt(
+  world: World,
+  { of, with: { type = "TrafficPermission", count = 5 } }: Step,
+) {
+  const plane = world.plane(of);
+  const copies = plane.disk.image.list(String(type)).filter(({ labels }) =>
+    (labels["kuma.io/origin"] ?? plane.config.mode) !== (plane === world.global ? "global" : "zone")
+  );
+  const ops = copies.slice(0, Number(count)).map(corrupted);
+  world.count("copies corrupted", ops.length);
+  world.note(of, () => `corrupted: ${copies.slice(0, ops.length).map(wireName).join(" ")}`);
+  if (ops.length > 0) plane.write(ops, "nobody", () => {});
+}
+
+function corrupted(resource: Resource, index: number): Op {
+  if (index % 5 === 3) return { op: "delete", key: resource };
+  const name = index % 5 === 4 ? `${resource.name}-too` : resource.name;
+  const labels = { ...resource.labels, altered: keyText(resource).replaceAll(/\W/g, "-") };
+  return { op: "put", resource: { ...resource, name, labels } };
 }

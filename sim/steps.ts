@@ -16,7 +16,7 @@ import type { Disk } from "./disk.ts";
 import type { Envoy } from "./envoy.ts";
 import { expect, mark } from "./expect.ts";
 import type { End } from "./network.ts";
-import { garble, refuse, writeSecret } from "./poison.ts";
+import { corrupt, garble, refuse, writeSecret } from "./poison.ts";
 import {
   draftOf,
   ingressResource,
@@ -286,6 +286,11 @@ export const VERBS = {
     kind: "fault",
     says: "a zone rejects every response of a type, for a while",
     run: refuse,
+  },
+  corrupt: {
+    kind: "fault",
+    says: "somebody alters copies of what the other side wrote, in the store of a process",
+    run: corrupt,
   },
   secret: {
     kind: "work",

@@ -16,7 +16,7 @@ import type { ControlPlaneConfig, Mode } from "../cli/settings.ts";
 import { type ProxyKey, proxyText } from "../core/proxy.ts";
 import type { JsonObject } from "../core/resource.ts";
 import { CLUSTER_ID_CONFIG } from "../kds/filter.ts";
-import type { KdsResponse } from "../kds/wire.ts";
+import { asksToCompare, type KdsResponse } from "../kds/wire.ts";
 import type { CommitResult, Op } from "../store/store.ts";
 import type { Dialect } from "../xds/stream.ts";
 import type { Response } from "./ads_messages.ts";
@@ -470,6 +470,7 @@ export class World {
   }
 
   #noteResponse({ name }: ControlPlane, { response }: { readonly response: KdsResponse }): void {
+    if (asksToCompare(response)) return this.count("kds comparisons");
     const key = `${name} ${response.typeUrl}`;
     this.responses.set(key, (this.responses.get(key) ?? 0) + 1);
   }

@@ -66,7 +66,7 @@ function start(args: Partial<GlobalArgs> = {}) {
     end: (stream: string) => tell({ tag: "stream_closed", stream, reason: "the stream ended" }),
     check(zone: string, authorization: readonly string[]) {
       const caller = { features: [], version: "", peer: "127.0.0.1:1", run: null, authorization };
-      tell({ tag: "health_checked", zone, caller, reports: [] });
+      tell({ tag: "health_checked", zone, caller, reports: [], digests: null });
     },
     closed: () =>
       effects.flatMap((effect) => {

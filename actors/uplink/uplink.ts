@@ -22,17 +22,21 @@ import {
   writeAllegiance,
 } from "../../kds/allegiance.ts";
 import { decodeResource } from "../../kds/codec.ts";
+import { type Digests, DIGESTS_MS } from "../../kds/digest.ts";
 import { globalToZone, zoneToGlobal } from "../../kds/direction.ts";
 import { CLUSTER_ID_CONFIG, goesToGlobal } from "../../kds/filter.ts";
+import { ALTERED } from "../../kds/holdings.ts";
 import { applyChanges, emptyImage, type Image, replaceImage } from "../../kds/image.ts";
 import { encodeUpward, enter, type OfferBook, openBook } from "../../kds/offers.ts";
 import { concerned, type Quarantine, renderQuarantine } from "../../kds/quarantine.ts";
 import {
   attemptNow,
+  heldVersions,
   type Intaken,
   onWritten,
   openReceiver,
   type Receiver,
+  receiverStandings,
   responseOf,
   settle,
   subscription,
@@ -51,10 +55,12 @@ import {
   resend,
   resendAfter,
   type Sender,
+  senderStandings,
   takeResponses,
 } from "../../kds/sender.ts";
 import { forgive, type KeptBack, newTrust, tellsRefusal, type Trust } from "../../kds/trust.ts";
 import {
+  asksToCompare,
   type Capacity,
   capacityOf,
   type ClientCommand,
@@ -65,6 +71,7 @@ import {
   parseSystemVersion,
   peerInfo,
   systemVersion,
+  URSA_DIGESTS,
   URSA_RECEIPTS,
   wireName,
 } from "../../kds/wire.ts";
@@ -119,6 +126,8 @@ interface Session {
   /** Responses that came before it said so. */
   readonly unattributed: readonly KdsResponse[];
   readonly wantsReports: boolean;
+  readonly wantsDigests: boolean;
+  readonly digestedAtMs: number;
   readonly takes: Capacity;
   readonly checking: boolean;
 }
@@ -153,6 +162,7 @@ const SETTLE_MS = 30_000;
 /** Kuma's zones ask every 5 minutes unless global wants it otherwise. */
 const HEALTH_INTERVAL_MS = 300_000;
 const HEALTH_RETRY_MS = 30_000;
+const NAMES_TOLD = 20;
 /** Progress of many proxies is told at once. */
 const REPORT_GAP_MS = 100;
 /** gRPC statuses with which global says that it does not want this zone, not that it cannot. */
@@ -194,7 +204,7 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
       case "connect_due":
         return state.session?.up ? [state, []] : connect(state, at);
       case "connected":
-        return ofSession(state, msg, (session) => connected(state, session));
+        return ofSession(state, msg, (session) => connected(state, session, at));
       case "disconnected":
         return ofSession(state, msg, (session) => disconnected(state, session, msg, at));
       case "response_received":
@@ -205,7 +215,7 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
         return ofSession(state, msg, (session) => healthAnswered(state, session, msg));
       case "health_due":
       case "report_due":
-        return checkHealth(state, msg.tag === "health_due");
+        return checkHealth(state, msg.tag === "health_due", at);
       case "written":
         return written(state, msg, at);
       case "note_written":
@@ -274,6 +284,8 @@ function connect(state: State, at: Context): Turn<State> {
     global: null,
     unattributed: [],
     wantsReports: false,
+    wantsDigests: false,
+    digestedAtMs: at.nowMs,
     takes: capacityOf(peerInfo(undefined)),
     checking: false,
   };
@@ -294,7 +306,7 @@ function ofSession(
   return session?.connection === connection ? then(session) : [state, []];
 }
 
-function connected(state: State, session: Session): Turn<State> {
+function connected(state: State, session: Session, at: Context): Turn<State> {
   const { args, revision } = state;
   session.sender.revision = revision;
   const metadata = ownMetadata(args);
@@ -307,7 +319,7 @@ function connected(state: State, session: Session): Turn<State> {
   );
   const { refusal } = state;
   const next = { ...state, session: { ...session, up: true }, lastError: refusal };
-  const [checked, health] = checkHealth(next, true);
+  const [checked, health] = checkHealth(next, true, at);
   const effects = [
     cancel("connect"),
     timer("settle", SETTLE_MS, { tag: "settle_due" }),
@@ -366,6 +378,7 @@ function responseReceived(
   { response }: { readonly response: KdsResponse },
   at: Context,
 ): Turn<State> {
+  if (asksToCompare(response)) return compare(state, session, response.typeUrl);
   const global = globalOf(state, session, response);
   if (!global) {
     const unattributed = [...session.unattributed, response];
@@ -663,6 +676,7 @@ function requestReceived(
   // Only the first request of each type says who asks.
   const peer = request.metadata && peerInfo(request.metadata);
   const wantsReports = session.wantsReports || !!peer?.features.includes(URSA_RECEIPTS);
+  const wantsDigests = session.wantsDigests || !!peer?.features.includes(URSA_DIGESTS);
   const takes = peer ? capacityOf(peer) : session.takes;
   const trustedInstance = peer?.instance ?? state.trustedInstance;
   if (trustedInstance !== state.trustedInstance) forgive(state.trust);
@@ -702,7 +716,7 @@ function requestReceived(
     ...state,
     insight: known,
     trustedInstance,
-    session: { ...session, wantsReports, takes },
+    session: { ...session, wantsReports, wantsDigests, takes },
   };
   const [pumped, sent] = pump(next, effects);
   const [noted, insight] = known === state.insight ? insightSoon(pumped) : insightNow(pumped, at);
@@ -763,13 +777,43 @@ function pump(state: State, before: readonly Effect[]): Turn<State> {
 // Health and receipts
 
 /** `due`: also without news. One check at a time. */
-function checkHealth(state: State, due: boolean): Turn<State> {
+function checkHealth(state: State, due: boolean, at: Context): Turn<State> {
   const { session, args, reports } = state;
   if (!session?.up || session.checking) return [state, []];
   const news = session.wantsReports ? takeNews(reports, underWay(session)) : [];
   if (!due && news.length === 0) return [state, []];
-  return [{ ...state, session: { ...session, checking: true } }, [
-    kds({ do: "check_health", connection: session.connection, zone: args.zone, reports: news }),
+  const { connection } = session;
+  const digests = digestsDue(state, session, at);
+  const digestedAtMs = digests ? at.nowMs : session.digestedAtMs;
+  return [{ ...state, session: { ...session, checking: true, digestedAtMs } }, [
+    kds({ do: "check_health", connection, zone: args.zone, reports: news, digests }),
+  ]];
+}
+
+function digestsDue(
+  { image, allegiance }: State,
+  { receiver, sender, wantsDigests, digestedAtMs }: Session,
+  { nowMs }: Context,
+): Digests | null {
+  const isEarly = nowMs >= digestedAtMs && nowMs < digestedAtMs + DIGESTS_MS;
+  if (!wantsDigests || isEarly || !image || allegiance.held) return null;
+  return { down: receiverStandings(receiver, image), up: senderStandings(sender) };
+}
+
+/** Global found that it holds something else of a type. */
+function compare(state: State, session: Session, typeUrl: string): Turn<State> {
+  const { args, image, allegiance } = state;
+  const held = image && !allegiance.held ? heldVersions(session.receiver, typeUrl, image) : null;
+  if (!held) return [state, []];
+  const altered = [...held].filter(([, version]) => version === ALTERED).map(([name]) => name);
+  const request = subscription(typeUrl, { nodeId: args.zone, held });
+  return [state, [
+    log("warn", "copies of global's resources are not as they came: they are asked for again", {
+      type: typeUrl,
+      altered: altered.slice(0, NAMES_TOLD),
+    }),
+    count("ursa_kds_mismatches_total", { zone: args.zone, type: typeUrl }),
+    kds({ do: "send", connection: session.connection, request }),
   ]];
 }
 

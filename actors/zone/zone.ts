@@ -11,6 +11,7 @@ import { type JsonObject, keyText, type ResourceDescriptor } from "../../core/re
 import { TRAVEL } from "../../core/travel.ts";
 import { isEnabled, type ZoneSpec } from "../../core/zone.ts";
 import type { AdminKind } from "../../kds/admin.ts";
+import { type Digests, mismatches } from "../../kds/digest.ts";
 import { globalToZone, zoneToGlobal } from "../../kds/direction.ts";
 import { EPOCHS_CONFIG, readEpochs } from "../../kds/epochs.ts";
 import { CLUSTER_ID_CONFIG, goesToZone, zoneOf } from "../../kds/filter.ts";
@@ -20,10 +21,12 @@ import { concerned, type Quarantine, renderQuarantine } from "../../kds/quaranti
 import {
   attemptNow,
   globalRules,
+  heldVersions,
   type Intaken,
   onWritten,
   openReceiver,
   type Receiver,
+  receiverStandings,
   subscription,
   takeAgain,
   takeRefused,
@@ -40,12 +43,14 @@ import {
   resendAfter,
   type Sender,
   type SenderEvent,
+  senderStandings,
   settledRevision,
   takeResponses,
   type Withheld,
 } from "../../kds/sender.ts";
 import { forgive, type KeptBack, newTrust, tellsRefusal, type Trust } from "../../kds/trust.ts";
 import {
+  askToCompare,
   type Capacity,
   capacityOf,
   type GlobalIdentity,
@@ -220,7 +225,10 @@ export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
       case "attempt_due":
         return attempt(state, at);
       case "health_checked":
-        return [{ ...state, healthAtMs: at.nowMs }, progressOf(state, msg.reports)];
+        return [{ ...state, healthAtMs: at.nowMs }, [
+          ...progressOf(state, msg.reports),
+          ...(msg.digests ? compared(state, msg.digests) : []),
+        ]];
       case "insight_due":
         return [{ ...state, insightDirty: false }, [writeInsight(state, at)]];
       case "insight_written":
@@ -662,6 +670,35 @@ function progressOf(state: State, reports: readonly ZoneReport[]): readonly Effe
       },
     })
   );
+}
+
+/** What the zone has lost, and what of the zone's was lost here, is sent again. */
+function compared(state: State, digests: Digests): readonly Effect[] {
+  const { args: { zone }, down, up, image } = state;
+  const own = identityOf(state);
+  if (!down || !up || !image || !own) return [];
+  const lost = mismatches(digests.down, senderStandings(down.sender));
+  const missed = mismatches(digests.up, receiverStandings(up.receiver, image));
+  const from = { systemVersion: systemVersion(own), controlPlane: "global" };
+  return [
+    ...lost.flatMap((typeUrl) => {
+      const response = askToCompare(typeUrl, from);
+      return toCompare(zone, typeUrl, { do: "send", stream: down.stream, response });
+    }),
+    ...missed.flatMap((typeUrl) => {
+      const held = heldVersions(up.receiver, typeUrl, image) ?? new Map();
+      const request = subscription(typeUrl, { nodeId: zone, held });
+      return toCompare(zone, typeUrl, { do: "send", stream: up.stream, request });
+    }),
+  ];
+}
+
+function toCompare(zone: string, type: string, what: ServerCommand): readonly Effect[] {
+  return [
+    log("warn", "a zone and global do not hold the same: they compare", { zone, type }),
+    count("ursa_kds_mismatches_total", { zone, type }),
+    command("kds", what),
+  ];
 }
 
 function presence(

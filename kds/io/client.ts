@@ -28,6 +28,7 @@ import {
   decodeAdminRequest,
   encodeAdminAnswer,
 } from "../admin.ts";
+import { writeDigests } from "../digest.ts";
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../envelope.ts";
 import {
   type ClientCommand,
@@ -45,6 +46,7 @@ import {
   AUTHORIZATION,
   CLIENT_ID,
   CLIENT_KEEPALIVE_MS,
+  DIGESTS,
   fromBuffer,
   HEALTH_PATH,
   KEEPALIVE_TIMEOUT_MS,
@@ -297,7 +299,7 @@ class Link {
   }
 
   async #checkHealth(
-    { connection, zone, reports }: ClientCommand & { readonly do: "check_health" },
+    { connection, zone, reports, digests }: ClientCommand & { readonly do: "check_health" },
   ): Promise<void> {
     const answered = (intervalMs: number, error?: string) =>
       this.#tell({
@@ -310,6 +312,7 @@ class Link {
     let metadata: Metadata;
     try {
       metadata = await this.#metadata(zone, reports);
+      if (digests) metadata.set(DIGESTS, writeDigests(digests));
       client = await this.#dial();
     } catch (error) {
       return answered(0, messageOf(error));

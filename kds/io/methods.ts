@@ -31,6 +31,9 @@ export const AUTHORIZATION = "authorization";
 /** Ours, on health checks: progress of the zone's proxies as JSON. Others ignore it. */
 export const PROGRESS = "ursa-progress";
 
+/** Ours, on health checks: digests of what the zone holds (kds/digest.ts). Others ignore it. */
+export const DIGESTS = "ursa-digests";
+
 /** Ours, on every call: which run of the zone's control plane it is. Others ignore it. */
 export const RUN = "ursa-run";
 

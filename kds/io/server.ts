@@ -18,6 +18,7 @@ import { GuardedSocket } from "../../h2/io/guarded_socket.ts";
 import type { EnvoyAnswer } from "../../core/envoy_admin.ts";
 import { encode } from "../../proto/mod.ts";
 import { ADMIN_KINDS, type AdminRequest, decodeAdminAnswer, encodeAdminRequest } from "../admin.ts";
+import { readDigests } from "../digest.ts";
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../envelope.ts";
 import {
   type CallerInfo,
@@ -32,6 +33,7 @@ import {
 import {
   AUTHORIZATION,
   CLIENT_ID,
+  DIGESTS,
   fromBuffer,
   HEALTH_PATH,
   KEEPALIVE_TIMEOUT_MS,
@@ -239,6 +241,7 @@ class Streams {
       zone,
       caller: callerOf(call),
       reports,
+      digests: readDigests(textOf(call.metadata, DIGESTS)),
     });
     return encode("kuma.mesh.v1alpha1.ZoneHealthCheckResponse", { interval: HEALTH_INTERVAL });
   }

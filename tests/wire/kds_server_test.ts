@@ -184,7 +184,8 @@ Deno.test("a health check carries progress, and answers with an interval", async
   });
   const proxies = { affected: 3, acked: 2, nacked: 0, pending: 1, offline: 0 };
   const reports = [{ after: 6, revision: 7, proxies, lastAckMs: 12 }];
-  client.command({ do: "check_health", connection: "c", zone: "east", reports });
+  const digests = { down: { Mesh: { nonce: "1", digest: "abc" } }, up: {} };
+  client.command({ do: "check_health", connection: "c", zone: "east", reports, digests });
   assert.deepEqual(await answered.promise, {
     tag: "health_answered",
     connection: "c",
@@ -192,7 +193,7 @@ Deno.test("a health check carries progress, and answers with an interval", async
   });
   const heard = await hearing("health_checked");
   assert.ok(heard.tag === "health_checked");
-  assert.deepEqual([heard.zone, heard.reports], ["east", reports]);
+  assert.deepEqual([heard.zone, heard.reports, heard.digests], ["east", reports, digests]);
   assert.deepEqual(heard.caller.authorization, ["Bearer a.b.c"]);
   await client.close();
   await server.close(500);
