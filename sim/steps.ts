@@ -3,7 +3,7 @@
 import { inboundsOf } from "../actors/dataplane/announcement.ts";
 import { type LeaveResult, PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
 import { isReady } from "../core/dataplane.ts";
-import type { Draft, JsonObject, ResourceKey } from "../core/resource.ts";
+import { type Draft, type JsonObject, keyText, type ResourceKey } from "../core/resource.ts";
 import { answerQuestion } from "../dns/answer.ts";
 import { GLOBAL_CONFIG, readAllegiance } from "../kds/allegiance.ts";
 import { MESSAGE_BYTES_MAX } from "../kds/wire.ts";
@@ -11,6 +11,7 @@ import { encode } from "../proto/mod.ts";
 import type { Op } from "../store/store.ts";
 import type { Dialect } from "../xds/stream.ts";
 import { addressOf, MESHES } from "./checks/seen.ts";
+import { offeredTo } from "./checks/sync.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import type { Disk } from "./disk.ts";
 import type { Envoy } from "./envoy.ts";
@@ -444,12 +445,14 @@ function stop(world: World, envoy: Envoy, how: string): void {
   if (!envoy.running) return;
   if (how === "close" || how === "kill" || how === "vanish") return envoy.stop(how);
   const { key, server } = envoy.options;
-  const { instance } = envoy;
+  const { instance, end: stream } = envoy;
   envoy.draining = true;
   const zone = world.zone(server.name);
   const { site } = envoy.options;
   const { incarnation } = site;
   const isSame = () => site.incarnation === incarnation;
+  // Who tells no run id and dials anew may be the next run, which takes the name back.
+  const mayBeNext = () => instance === "" && envoy.end !== stream;
   const end = () => {
     if (isSame()) envoy.stop("close");
   };
@@ -466,7 +469,9 @@ function stop(world: World, envoy: Envoy, how: string): void {
       reply,
     }),
     (result) => {
-      if (result.ok && how === "drain" && isSame()) checkDrained(world, zone, envoy);
+      if (result.ok && how === "drain" && isSame() && !mayBeNext()) {
+        checkDrained(world, zone, envoy);
+      }
       end();
     },
   );
@@ -601,26 +606,30 @@ function resolve(world: World, { of, with: { service = "web" } }: Step): void {
 
 function startProcess(world: World, { of, with: { store, keys } }: Step): void {
   const plane = world.plane(of);
-  const old = world.copies.get(of);
+  const copy = store === "old" ? world.copies.get(of) : undefined;
   if (store !== undefined) {
     plane.kill(false);
+    if (plane === world.global) holdBack(world, plane, copy?.revision ?? -1);
     const first = plane === world.writer
       ? world.tokens.firstStore(keys === "new" ? "new" : "the same")
       : { revision: 0, resources: [] };
-    plane.disk.load(store === "old" && old ? old : first);
+    plane.disk.load(copy ?? first);
     plane.disk.replaced = true;
-    if (plane === world.global) {
-      world.replaced = true;
-      const known = store === "old" && old ? old.revision : -1;
-      for (const { name, disk } of world.zones) {
-        // A copy may hold everything that a zone has seen, and then is no stranger.
-        if (seenOfGlobal(disk) > known) world.heldBack.add(name);
-        else world.heldBack.delete(name);
-      }
-    }
   }
   world.start(plane);
   plane.disk.replaced = false;
+}
+
+/** What a global offered that comes back with no more than `revision` is to stay. */
+function holdBack(world: World, global: ControlPlane, revision: number): void {
+  world.replaced = true;
+  for (const zone of world.zones) {
+    const { name, disk } = zone;
+    const kept = world.heldBack.get(name) ?? new Set(offeredTo(global, zone).map(keyText));
+    // A copy may hold everything that a zone has seen, and then is no stranger.
+    if (seenOfGlobal(disk) > revision) world.heldBack.set(name, kept);
+    else world.heldBack.delete(name);
+  }
 }
 
 /** Up to which revision a zone certainly knows its global; -1: it never met one. */

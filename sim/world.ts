@@ -128,8 +128,8 @@ export class World {
   readonly pace: Pace;
   readonly tokens: Tokens;
   violation: Violation | null = null;
-  /** Zones whose global was replaced, and that nobody has told to follow the new one. */
-  readonly heldBack = new Set<string>();
+  /** What zones must keep whose global was replaced, until somebody tells them to follow the new one. */
+  readonly heldBack = new Map<string, ReadonlySet<string>>();
   /** Whether global's store ever was. */
   replaced = false;
   /** What scenarios measured. */

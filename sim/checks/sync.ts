@@ -40,9 +40,12 @@ export function strangersTakeNothing(world: World): Check {
   return {
     name: "a global that forgot takes nothing away",
     committed(where, { changes }) {
-      if (!world.heldBack.has(where.name)) return;
+      const kept = world.heldBack.get(where.name);
+      if (!kept) return;
       for (const { key, resource, previous } of changes) {
-        const global = previous?.labels[ORIGIN_LABEL] === "global";
+        // What the one before it took away may be on its way still.
+        const global: boolean = previous?.labels[ORIGIN_LABEL] === "global" &&
+          kept.has(keyText(key));
         const what = `${key.type} ${key.mesh && `${key.mesh}/`}${key.name}`;
         assert(resource || !global, `${where.name} lost ${what} to a global that was replaced`);
       }
@@ -51,26 +54,39 @@ export function strangersTakeNothing(world: World): Check {
 }
 
 function checkDown(
-  { disk: { image: here } }: ControlPlane,
-  { name: zone, disk: { image: there } }: ControlPlane,
+  global: ControlPlane,
+  zone: ControlPlane,
   descriptor: ResourceDescriptor,
 ): void {
+  // The zone's own note about its global, and its virtual IPs, never came from there.
+  const held = zone.disk.image.list(descriptor.name).filter((resource) =>
+    zoneYields(resource, descriptor) && resource.labels[ORIGIN_LABEL] === "global"
+  );
+  const what = `${descriptor.name}s of global in ${zone.name}`;
+  compare(offeredOf(descriptor, global, zone), held, what);
+}
+
+/** All that global offers a zone, as it is called there. */
+export function offeredTo(global: ControlPlane, zone: ControlPlane): readonly Draft[] {
+  return globalToZone(DESCRIPTORS).flatMap((descriptor) => offeredOf(descriptor, global, zone));
+}
+
+function offeredOf(
+  descriptor: ResourceDescriptor,
+  { disk: { image } }: ControlPlane,
+  { name: zone }: ControlPlane,
+): readonly Draft[] {
   const isDisabled = (name: string) => {
-    const found = here.get({ type: "Zone", mesh: "", name });
+    const found = image.get({ type: "Zone", mesh: "", name });
     return found !== undefined && !isEnabled(found.spec as ZoneSpec);
   };
-  const offered = here.list(descriptor.name)
+  return image.list(descriptor.name)
     .filter((resource) =>
       goesToZone(resource, { descriptor, zone, isDisabled, features: KUMA_FEATURES })
     )
     .map((resource) =>
       arrived(encodeDownward(resource, { descriptor, hashNames: true }), descriptor)
     );
-  // The zone's own note about its global, and its virtual IPs, never came from there.
-  const held = there.list(descriptor.name).filter((resource) =>
-    zoneYields(resource, descriptor) && resource.labels[ORIGIN_LABEL] === "global"
-  );
-  compare(offered, held, `${descriptor.name}s of global in ${zone}`);
 }
 
 function checkUp(
