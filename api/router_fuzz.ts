@@ -7,12 +7,12 @@ import { meshViews } from "../cli/mesh_views.ts";
 import { everyKind } from "../cli/kinds.ts";
 import { asDataplane } from "../core/dataplane.ts";
 import { isObject } from "../core/json.ts";
-import type { Draft, Resource } from "../core/resource.ts";
+import type { Resource } from "../core/resource.ts";
 import { decodeResource, encodeResource } from "../kds/codec.ts";
 import { encodeDownward } from "../kds/offers.ts";
 import { Batch, StoreImage } from "../store/image.ts";
 import type { Op } from "../store/store.ts";
-import { documentsOf, EVERY_KIND } from "../tests/interop/every_kind.ts";
+import { documentsOf, EVERY_KIND, everyDraft } from "../tests/interop/every_kind.ts";
 import { concat, type Dice, type Fuzzer, shapeOf, utf8 } from "../tools/fuzz/fuzzer.ts";
 import { assertJson, mutateJson } from "../tools/fuzz/json_mutations.ts";
 import { IDENTITY, NODE } from "../xds/example_mesh.ts";
@@ -36,10 +36,8 @@ const DOCUMENTS = documentsOf(EVERY_KIND);
 
 function base(): StoreImage {
   const image = new StoreImage();
-  for (const { type, mesh = "", name, labels = {}, spec, ...flat } of DOCUMENTS) {
-    const kind = KINDS.byName(type as string)!;
-    const draft = { type, mesh, name, labels, spec: kind.message === undefined ? spec : flat };
-    const judged = new Batch(image).judge([{ op: "put", resource: draft as Draft }], NOW_MS);
+  for (const resource of everyDraft(KINDS)) {
+    const judged = new Batch(image).judge([{ op: "put", resource }], NOW_MS);
     assert(judged.ok);
     image.apply(judged);
   }

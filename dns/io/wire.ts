@@ -1,6 +1,5 @@
 // From the bytes of a query to the bytes of its answer, whatever the bytes are.
 
-import { Buffer } from "node:buffer";
 import dnsPacket from "dns-packet";
 import {
   type Answer,
@@ -40,6 +39,9 @@ const FLAG = {
   checkingDisabled: 0x0010,
 } as const;
 const OPCODE_MASK = 0x7800;
+const OPT = 41;
+/** Type, class, time to live and length of a record, behind its name. */
+const RECORD_BYTES = 10;
 /** An OPT record, a signature or two: no query has more. */
 const ADDITIONALS_MAX = 4;
 
@@ -102,7 +104,7 @@ function readQuery(bytes: Uint8Array, view: DataView): Query | null {
   if (questions !== 1 || answers + authorities > 0 || additionals > ADDITIONALS_MAX) return null;
   const read = readQuestion(bytes);
   if (!read) return null;
-  const edns = additionals > 0 ? readEdns(bytes) : null;
+  const edns = readEdns(bytes, { start: read.end, count: additionals });
   if (edns === "malformed") return null;
   return { id: view.getUint16(0), flags: view.getUint16(2), ...read, edns };
 }
@@ -143,24 +145,40 @@ function labelText(label: Uint8Array): string {
   return text;
 }
 
-/** RFC 6891 §6.1.1: at most one OPT record, named by the root. */
-function readEdns(bytes: Uint8Array): Edns | null | "malformed" {
-  let additionals: readonly {
-    readonly type: string;
-    readonly name: string;
-    readonly ednsVersion: number;
-    readonly udpPayloadSize: number;
-  }[];
-  try {
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    ({ additionals } = dnsPacket.decode(buffer));
-  } catch {
-    return "malformed";
+/**
+ * RFC 6891 §6.1.1: at most one OPT record, named by the root. What other records say does not
+ * matter; dns-packet would follow their names wherever they point to.
+ */
+function readEdns(
+  bytes: Uint8Array,
+  { start, count }: { readonly start: number; readonly count: number },
+): Edns | null | "malformed" {
+  const view = viewOf(bytes);
+  let edns: Edns | null = null;
+  let at = start;
+  for (let read = 0; read < count; read++) {
+    const name = at;
+    at = nameEnd(bytes, at);
+    if (at + RECORD_BYTES > bytes.length) return "malformed";
+    if (view.getUint16(at) === OPT) {
+      if (edns || bytes[name] !== 0) return "malformed";
+      edns = { payloadBytes: view.getUint16(at + 2), version: view.getUint8(at + 5) };
+    }
+    at += RECORD_BYTES + view.getUint16(at + 8);
+    if (at > bytes.length) return "malformed";
   }
-  const [opt, ...more] = additionals.filter(({ type }) => type === "OPT");
-  if (!opt) return null;
-  if (more.length > 0 || opt.name !== ".") return "malformed";
-  return { version: opt.ednsVersion, payloadBytes: opt.udpPayloadSize };
+  return edns;
+}
+
+/** Behind a name, which may end with a pointer; beyond the message when it does not end. */
+function nameEnd(bytes: Uint8Array, start: number): number {
+  for (let at = start;;) {
+    const length = bytes[at];
+    if (length === 0) return at + 1;
+    if (length !== undefined && length >= 0xc0) return at + 2;
+    if (length === undefined || length > 63) return bytes.length + 1;
+    at += 1 + length;
+  }
 }
 
 function responseFlags(queryFlags: number): number {

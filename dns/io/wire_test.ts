@@ -75,6 +75,26 @@ Deno.test("react() answers EDNS with EDNS, and refuses versions that do not exis
   assert.equal(twice.rcode, "FORMERR");
 });
 
+Deno.test("react() finds the OPT record behind others, and does not follow their names", () => {
+  const header = "12670100000100000000000203776562046d6573680000010001";
+  const opt = "0000291000000000000000";
+  const cases: readonly (readonly [string, string, string])[] = [
+    [
+      "a name that points to the id",
+      `c0000001000100000000000a000102030405060708 09${opt}`,
+      "NOERROR",
+    ],
+    ["a name that points behind itself", `c0ff00010001000000000000${opt}`, "NOERROR"],
+    ["a cut record", `0000010001000000000004${opt.slice(0, 6)}`, "FORMERR"],
+    ["a name without an end", "3f6161", "FORMERR"],
+    ["an OPT record with a name", `016100002910000000000000 00${opt}`, "FORMERR"],
+  ];
+  for (const [what, records, rcode] of cases) {
+    const sent = Buffer.from((header + records).replaceAll(" ", ""), "hex");
+    assert.equal(answered(react(sent, table, udp)).rcode, rcode, what);
+  }
+});
+
 Deno.test("react() cuts what does not fit, and says so; EDNS or TCP give it room", () => {
   const name = `${LONG}.mesh`;
   const cut = answered(react(query(name), table, udp));

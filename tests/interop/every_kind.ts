@@ -1,7 +1,8 @@
 // A resource of every kind that can be written in a zone, as a user would apply them.
 
 import { parseAllDocuments } from "yaml";
-import type { JsonObject } from "../../core/resource.ts";
+import type { KindTable } from "../../core/kind_table.ts";
+import type { Draft, JsonObject } from "../../core/resource.ts";
 
 export const EVERY_KIND = `type: Mesh
 name: shop
@@ -340,4 +341,15 @@ spec: {}
 
 export function documentsOf(yaml: string): readonly JsonObject[] {
   return parseAllDocuments(yaml).map((document) => document.toJS()).filter((value) => value);
+}
+
+/** As a store keeps them. */
+export function everyDraft(kinds: KindTable): readonly Draft[] {
+  return documentsOf(EVERY_KIND).map((document) => {
+    const { mesh = "", labels = {}, spec, ...flat } = document;
+    const { type, name, ...fields } = flat;
+    const draft = { type, mesh, name, labels };
+    const { message } = kinds.byName(type as string)!;
+    return { ...draft, spec: message === undefined ? spec : fields } as Draft;
+  });
 }
