@@ -14,6 +14,8 @@ import { IDENTITY } from "./identity/messages.ts";
 import { insights } from "./insights/insights.ts";
 import { INSIGHTS } from "./insights/messages.ts";
 import { mesh } from "./mesh/mesh.ts";
+import { PEERS, type PeersArgs } from "./peers/messages.ts";
+import { peers } from "./peers/peers.ts";
 import { PROXIES } from "./proxies/messages.ts";
 import { proxies, type ProxiesArgs } from "./proxies/proxies.ts";
 import { RECEIPTS } from "./receipts/messages.ts";
@@ -30,6 +32,8 @@ export interface ZoneTreeArgs {
   readonly dns: DnsArgs;
   /** Absent under standalone: there is no global to reach. */
   readonly uplink?: UplinkArgs;
+  /** Absent when zones are not to speak with each other. */
+  readonly peers?: PeersArgs;
 }
 
 /** `remote` and `standalone`: everything that serves the proxies of one zone. */
@@ -45,6 +49,7 @@ export function zoneTree(args: ZoneTreeArgs): Tree {
     many("dataplanes", dataplane, { reportTo: PROXIES }),
     one(DNS, dns, args.dns),
     ...(args.uplink ? [one(UPLINK, uplink, args.uplink)] : []),
+    ...(args.peers ? [one(PEERS, peers, args.peers)] : []),
   ];
 }
 

@@ -117,6 +117,7 @@ function parseAll(
     zoneToken: null,
     zoneTokenFile: null,
     advertise: null,
+    zoneLinksAdvertise: null,
     apiTlsPort: null,
   };
   for (const key of Object.keys(SETTINGS) as SettingKey[]) {

@@ -32,11 +32,11 @@ export interface Listening {
 const GRACE_MS = 2_000;
 
 /** A listener that cannot have its port says which flag chooses another. */
-export async function named(
+export async function named<T>(
   flag: string,
   port: number,
-  listen: () => Listening | Promise<Listening>,
-): Promise<Listening> {
+  listen: () => T | Promise<T>,
+): Promise<T> {
   try {
     return await listen();
   } catch (error) {
@@ -202,7 +202,7 @@ export async function dialGlobal(
     url: config.global!,
     ...await membership(config),
     run: { instance: instanceId, startedAtMs: Date.now() },
-    socketPath: socketPath(config.data),
+    socketPath: socketFile(join(config.data, "kds.sock")),
     version: KUMA_VERSION,
     deliver: (event) => system.send(UPLINK, event),
     admin: late.envoys.ask,
@@ -213,12 +213,12 @@ export async function dialGlobal(
 }
 
 /** The kernel takes 107 bytes at most: from the working folder a deep absolute path is shorter. */
-function socketPath(data: string): string {
-  const [path, fromHere] = [join(data, "kds.sock"), relative(Deno.cwd(), join(data, "kds.sock"))];
+export function socketFile(path: string): string {
+  const fromHere = relative(Deno.cwd(), path);
   return fromHere.length < path.length ? fromHere : path;
 }
 
-function countersOf(
+export function countersOf(
   metrics: Metrics,
   name: string,
   help: string,

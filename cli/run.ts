@@ -25,6 +25,7 @@ import type { KindTable } from "../core/kind_table.ts";
 import type { Receipt } from "../core/receipt.ts";
 import type { JsonObject } from "../core/resource.ts";
 import { globalToZone } from "../kds/direction.ts";
+import type { ZoneLink } from "../kds/zone_link.ts";
 import { signerPort } from "../identity/io/signer.ts";
 import {
   ensureServerCertificate,
@@ -55,6 +56,7 @@ import {
 } from "./listen.ts";
 import { accessOf, type ControlPlaneConfig, isUnspecified } from "./settings.ts";
 import { withSigningKeys } from "./signing_keys.ts";
+import { type OpenLinks, openLinks } from "./zone_links.ts";
 import { openTokens, readKeySources, type TokenKeySources, type Tokens } from "./tokens.ts";
 import { VERSION } from "./version.ts";
 import { inspect } from "../xds/inspect/inspection.ts";
@@ -86,11 +88,15 @@ export async function runControlPlane({ config, warnings }: Configured): Promise
   const open: Listening[] = [];
   try {
     const parts = await prepare(config, log);
-    const { system, late, failed } = start(parts);
+    const links = await openLinks(parts);
+    if (links) open.push(links);
+    const { system, late, failed } = start(parts, links);
     open.push({ close: () => stop(system, parts.store) });
+    links?.deliverTo(system);
     await ensureDefaults(parts, (ops) => write(system, ops, "defaults"));
     await keepAuthority(parts.admin, (ops) => write(system, ops, "defaults"));
     const { ready } = parts;
+    if (links?.name && links.url) ready[links.name] = links.url;
     for (const listen of listenersOf(parts, system, late)) {
       const listening = await listen();
       open.push(listening);
@@ -157,7 +163,7 @@ interface Started {
   readonly failed: Promise<string>;
 }
 
-function start(parts: Parts): Started {
+function start(parts: Parts, links: OpenLinks | null): Started {
   const { log, metrics, store } = parts;
   let fail: (reason: string) => void = () => {};
   const failed = new Promise<string>((resolve) => {
@@ -173,13 +179,19 @@ function start(parts: Parts): Started {
   if (admin) late.envoys.open(zoneEnvoyAdmin(admin, { store, zone: config.zone }));
   const system = startSystem({
     seed: crypto.getRandomValues(new Uint32Array(1))[0]!,
-    tree: treeOf({ ...parts, reader: store, newClusterId: crypto.randomUUID() }),
+    tree: treeOf({
+      ...parts,
+      reader: store,
+      newClusterId: crypto.randomUUID(),
+      link: links?.reach ?? null,
+    }),
     ports: {
       store: storePort(store),
       signer: signerPort(),
       xds: late.xds.port,
       dns: late.dns.port,
       kds: late.kds.port,
+      ...(links && { links: links.port }),
     },
     log,
     count: (metric, by, labels) => metrics.count(metric, labels, by),
@@ -198,6 +210,8 @@ export interface TreeParts
   readonly reader: StoreReader;
   /** For a global whose store has no identity yet. */
   readonly newClusterId: string;
+  /** How other zones reach this one; null: it is no zone, or wants no links. */
+  readonly link: ZoneLink | null;
 }
 
 export function treeOf(parts: TreeParts): Tree {
@@ -278,7 +292,11 @@ function treeOfZone(parts: TreeParts): Tree {
         version: KUMA_VERSION,
         instance: instanceId,
         config: JSON.stringify(kumaConfig(config)),
+        link: parts.link,
       },
+    }),
+    ...(parts.link && {
+      peers: { zone, descriptors: kinds.all(), version: KUMA_VERSION, instance: instanceId },
     }),
   });
 }

@@ -40,6 +40,11 @@ export interface ControlPlaneConfig {
   readonly kdsPlaintext: boolean;
   /** `HOST[:PORT]` by which zones reach global; null: as it listens. */
   readonly advertise: string | null;
+  /** Other zones are heard themselves while global is gone. */
+  readonly zoneLinks: boolean;
+  readonly zoneLinksPort: number;
+  /** `HOST[:PORT]` by which other zones reach this one; null: as it listens. */
+  readonly zoneLinksAdvertise: string | null;
   readonly dnsPort: number;
   /** `ADDRESS:PORT` of the resolvers that get other names; none: such queries are refused. */
   readonly dnsUpstream: readonly string[];
@@ -251,6 +256,29 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
     group: "Listening",
     help: "where zones reach this global, if not at --bind; becomes a name in its certificate",
     modes: ["global"],
+    parse: hostAndPort,
+  },
+  zoneLinks: {
+    argument: "BOOL",
+    group: "Listening",
+    help: "while global is gone, hear from the other zones themselves which services they have",
+    modes: ["remote"],
+    fallback: "true",
+    parse: onOrOff,
+  },
+  zoneLinksPort: {
+    argument: "PORT",
+    group: "Listening",
+    help: "other zones",
+    modes: ["remote"],
+    fallback: "5686",
+    parse: port(0),
+  },
+  zoneLinksAdvertise: {
+    argument: "HOST[:PORT]",
+    group: "Listening",
+    help: "where other zones reach this one, if not at --bind, as behind address translation",
+    modes: ["remote"],
     parse: hostAndPort,
   },
   dnsPort: {

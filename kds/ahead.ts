@@ -7,32 +7,41 @@ import type { Draft, Resource } from "../core/resource.ts";
 import { zoneOf } from "./filter.ts";
 import { stampOf } from "./stamp.ts";
 
-/** The zone's own note, in its own store; never synchronised. */
-export const AHEAD_CONFIG = "ursa-ahead";
-
 /** By zone: that zone's revision up to which its own word is known. */
 export type Ahead = ReadonlyMap<string, number>;
 
 export const NOT_AHEAD: Ahead = new Map();
 
-export function writeAhead(ahead: Ahead): Draft {
-  const config = JSON.stringify(Object.fromEntries(ahead));
-  return { type: "Config", mesh: "", name: AHEAD_CONFIG, labels: {}, spec: { config } };
+/** Before a zone's name: the note about it, in the store of the zone that is ahead; never synchronised. */
+const NAME_PREFIX = "ursa-ahead.";
+
+export function writeAhead(zone: string, revision: number): Draft {
+  const config = JSON.stringify({ revision });
+  return { type: "Config", mesh: "", name: NAME_PREFIX + zone, labels: {}, spec: { config } };
+}
+
+export function notesOfAhead(configs: Iterable<Resource>): readonly Resource[] {
+  return [...configs].filter(({ name }) => name.startsWith(NAME_PREFIX));
 }
 
 /** A note that cannot be read counts as none: then global's word holds. */
-export function readAhead(resource: Resource | undefined): Ahead {
-  const { config } = resource?.spec ?? {};
-  if (typeof config !== "string") return NOT_AHEAD;
+export function readAhead(configs: Iterable<Resource>): Ahead {
+  return new Map(
+    notesOfAhead(configs).flatMap(({ name, spec }) => {
+      const revision = revisionIn(spec["config"]);
+      return revision === null ? [] : [[name.slice(NAME_PREFIX.length), revision] as const];
+    }),
+  );
+}
+
+function revisionIn(config: unknown): number | null {
+  if (typeof config !== "string") return null;
   try {
     const told: unknown = JSON.parse(config);
-    return new Map(
-      Object.entries(isObject(told) ? told : {}).filter((entry): entry is [string, number] =>
-        Number.isSafeInteger(entry[1])
-      ),
-    );
+    const revision = isObject(told) ? told["revision"] : null;
+    return Number.isSafeInteger(revision) ? revision as number : null;
   } catch {
-    return NOT_AHEAD;
+    return null;
   }
 }
 

@@ -7,6 +7,7 @@ import { isAbsent } from "../core/shape.ts";
 import { TRAVEL } from "../core/travel.ts";
 import { isProducer } from "./producer.ts";
 import { MULTI_ZONE_SELECTOR, OPTIONAL_TARGET_REF, PRODUCER_POLICIES } from "./wire.ts";
+import { URSA_ZONE_LINKS, zoneOfLink } from "./zone_link.ts";
 
 const SYNC_LABEL = "kuma.io/kds-sync";
 /** The identity of a global's store. kuma@v2.13.10:pkg/config/core/resources/... (ClusterIdConfigKey) */
@@ -46,10 +47,18 @@ export interface ZonePeer {
 
 /** Whether global sends `resource` to `zone`. kuma@v2.13.10:pkg/kds/context/context.go */
 export function goesToZone(resource: Resource, to: ZonePeer): boolean {
+  const linked = zoneOfLink(resource);
+  if (linked !== null) return hearsOfLink(linked, to);
   if (resource.labels[SYNC_LABEL] === "disabled" || !isUnderstood(resource, to)) return false;
   return isLocal(resource, "global")
     ? TRAVEL[to.descriptor.kds].down && !staysHome(resource)
     : goesAcross(resource, to);
+}
+
+/** Whether a zone is told how it reaches `linked` without global: not when either is out. */
+function hearsOfLink(linked: string, { zone, features, isDisabled }: ZonePeer): boolean {
+  return features.includes(URSA_ZONE_LINKS) && linked !== zone && !isDisabled(linked) &&
+    !isDisabled(zone);
 }
 
 function staysHome({ type, name }: Resource): boolean {

@@ -19,6 +19,7 @@ import { hold as holdTaken, type Holdings, holdingsOf, noHoldings } from "./hold
 import { applyChanges, type Image } from "./image.ts";
 import { isNameBetweenPeers } from "./objection.ts";
 import { globalYields, zoneYields } from "./predicate.ts";
+import { isBetweenZones } from "./stamp.ts";
 import {
   enterVerdicts,
   passingItems,
@@ -76,7 +77,8 @@ export function zoneRules(
     yields: zoneYields,
     passedOn: (resource, { kds }) =>
       TRAVEL[kds].across !== "never" && zoneOf(resource) !== undefined,
-    isBehind: (draft, there) => isBehind(draft, there, ahead()),
+    isBehind: (draft, there) =>
+      isBetweenZones({ name: draft.type }) && isBehind(draft, there, ahead()),
   };
 }
 
@@ -346,18 +348,18 @@ export function settle(
   });
 }
 
-/** What was put off, now that everybody who may know better has had time to say so. */
+/** What was put off, now that everybody who knows better has had time to say so; asked as `settle`. */
 export function catchUp(receiver: Receiver, image: Image): readonly Write[] {
   const { rules, putOff } = receiver;
-  const ops = [...putOff.values()].flatMap(({ typeUrl, item }): readonly Op[] => {
+  const ops = [...putOff].flatMap(([id, { typeUrl, item }]): readonly Op[] => {
     const descriptor = rules.descriptors.get(typeUrl)!;
     const decoded = decodeResource(item, descriptor);
-    if (!decoded.ok) return [];
-    const there = image.get(typeUrl)?.get(wireName(decoded.draft));
-    const draft = rules.admit(decoded.draft, there);
-    return there && isSame(there, draft) ? [] : [put(draft, descriptor, there)];
+    const there = decoded.ok && image.get(typeUrl)?.get(wireName(decoded.draft)) || undefined;
+    const draft = decoded.ok ? rules.admit(decoded.draft, there) : null;
+    if (draft && !(there && isSame(there, draft))) return [put(draft, descriptor, there)];
+    putOff.delete(id);
+    return [];
   });
-  putOff.clear();
   return ops.length === 0 ? [] : [{ ref: nextRef(receiver), ops }];
 }
 

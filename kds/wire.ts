@@ -6,6 +6,7 @@ import type { JsonObject } from "../core/resource.ts";
 import type { AdminKind } from "./admin.ts";
 import type { Digests } from "./digest.ts";
 import { type Epoch, epochsText, parseEpochs } from "./epochs.ts";
+import { linkMetadata, URSA_ZONE_LINKS, type ZoneLink } from "./zone_link.ts";
 
 /** The two resource streams. In "zone_to_global" the gRPC client is the one that sends responses. */
 export type SyncKind = "global_to_zone" | "zone_to_global";
@@ -267,17 +268,29 @@ export function peerInfo(metadata: JsonObject | undefined): PeerInfo {
   };
 }
 
-/** What we say of ourselves in the first request of each type. */
+/**
+ * What we say of ourselves in the first request of each type. `link`: where others reach this zone;
+ * "told": that links are understood here, though nobody is to be reached.
+ */
 export function ownMetadata(own: {
   readonly version: string;
   readonly instance: string;
   readonly config: string;
+  readonly link?: ZoneLink | "told" | null;
 }): JsonObject {
+  const { link = null } = own;
   return {
     version: { kumaCp: { version: own.version, gitTag: "", gitCommit: "", buildDate: "" } },
     config: own.config,
     "control-plane-id": own.instance,
-    features: [...KUMA_FEATURES, URSA_RECEIPTS, URSA_PARTS, URSA_DIGESTS],
+    features: [
+      ...KUMA_FEATURES,
+      URSA_RECEIPTS,
+      URSA_PARTS,
+      URSA_DIGESTS,
+      ...(link === null ? [] : [URSA_ZONE_LINKS]),
+    ],
+    ...(link !== null && link !== "told" && linkMetadata(link)),
   };
 }
 

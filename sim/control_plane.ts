@@ -133,6 +133,7 @@ export class ControlPlane {
       newClusterId: `cluster-${seed}-${life}`,
       admin: null,
       keys: KEYS,
+      link: null,
     });
     const alive = <Args extends unknown[]>(act: (...args: Args) => void) => (...args: Args) => {
       if (life === this.#life) act(...args);

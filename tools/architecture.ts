@@ -13,7 +13,14 @@ const FENCE = "```";
 /** What actors are told when they start, which a picture does without. */
 const UNTOLD = {} as never;
 const TREES: Readonly<Record<string, Tree>> = {
-  zone: zoneTree({ hub: UNTOLD, identity: UNTOLD, proxies: UNTOLD, dns: UNTOLD, uplink: UNTOLD }),
+  zone: zoneTree({
+    hub: UNTOLD,
+    identity: UNTOLD,
+    proxies: UNTOLD,
+    dns: UNTOLD,
+    uplink: UNTOLD,
+    peers: UNTOLD,
+  }),
   global: globalTree({ hub: UNTOLD, identity: UNTOLD, global: UNTOLD, zoneTypes: [] }),
 };
 

@@ -3,6 +3,7 @@
 import type { ProxyCounts } from "../../core/receipt.ts";
 import type { JsonObject, ResourceDescriptor } from "../../core/resource.ts";
 import type { ClientEvent } from "../../kds/wire.ts";
+import type { ZoneLink } from "../../kds/zone_link.ts";
 import type { ResourcesChanged, WriteResult } from "../hub/messages.ts";
 import type { Path, ReplyTo } from "../runtime/actor.ts";
 
@@ -16,6 +17,8 @@ export interface UplinkArgs {
   readonly instance: string;
   /** This control plane's configuration as JSON text, secrets masked; Kuma reads `store.type` in it. */
   readonly config: string;
+  /** How other zones reach this one without global; null: it wants no links. */
+  readonly link: ZoneLink | null;
 }
 
 export type UplinkMsg =
@@ -46,6 +49,8 @@ export type UplinkMsg =
     readonly proxies: ProxyCounts;
     readonly lastAckMs: number | null;
   }
+  /** The actor of the links between zones begins, and wants to hear of global. */
+  | { readonly tag: "peers_began" }
   | { readonly tag: "describe"; readonly reply: ReplyTo };
 
 export interface AcceptGlobalAnswer {

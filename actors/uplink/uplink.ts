@@ -58,6 +58,7 @@ import {
   senderStandings,
   takeResponses,
 } from "../../kds/sender.ts";
+import { isBetweenZones } from "../../kds/stamp.ts";
 import { forgive, type KeptBack, newTrust, tellsRefusal, type Trust } from "../../kds/trust.ts";
 import {
   asksToCompare,
@@ -69,6 +70,7 @@ import {
   type KdsResponse,
   ownMetadata,
   parseSystemVersion,
+  type PeerInfo,
   peerInfo,
   systemVersion,
   URSA_DIGESTS,
@@ -76,6 +78,7 @@ import {
   wireName,
 } from "../../kds/wire.ts";
 import { countFor, INSIGHT_FLUSH_MS, MESSAGE_CHARS_MAX } from "../../kds/zone_insight.ts";
+import { URSA_ZONE_LINKS } from "../../kds/zone_link.ts";
 import { oneChangeSet, type ResourcesChanged, toHub } from "../hub/messages.ts";
 import {
   type Actor,
@@ -90,8 +93,10 @@ import {
   timer,
   type Turn,
 } from "../runtime/actor.ts";
+import { toPeers } from "../peers/messages.ts";
 import type { AcceptGlobalAnswer, UplinkArgs, UplinkMsg, UplinkStatus } from "./messages.ts";
 import { pauseMs } from "./backoff.ts";
+import { aheadIn, overtaken } from "./ahead.ts";
 import {
   NO_INSIGHT,
   type OwnInsight,
@@ -137,6 +142,8 @@ interface State {
   /** Null until the hub's full state is here. */
   readonly image: Image | null;
   readonly book: OfferBook;
+  /** What is offered carries the revisions at which it was written: this global passes them on. */
+  readonly stamps: boolean;
   readonly revision: number;
   readonly session: Session | null;
   readonly attempts: number;
@@ -180,6 +187,7 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
       args,
       image: null,
       book: openBook(),
+      stamps: false,
       revision: 0,
       session: null,
       attempts: 0,
@@ -198,65 +206,82 @@ export const uplink: Actor<State, UplinkMsg, UplinkArgs> = {
   },
 
   receive(state, msg, at) {
-    switch (msg.tag) {
-      case "resources_changed":
-        return msg.full ? loaded(state, msg, at) : changed(state, msg, at);
-      case "connect_due":
-        return state.session?.up ? [state, []] : connect(state, at);
-      case "connected":
-        return ofSession(state, msg, (session) => connected(state, session, at));
-      case "disconnected":
-        return ofSession(state, msg, (session) => disconnected(state, session, msg, at));
-      case "response_received":
-        return ofSession(state, msg, (session) => responseReceived(state, session, msg, at));
-      case "request_received":
-        return ofSession(state, msg, (session) => requestReceived(state, session, msg, at));
-      case "health_answered":
-        return ofSession(state, msg, (session) => healthAnswered(state, session, msg));
-      case "health_due":
-      case "report_due":
-        return checkHealth(state, msg.tag === "health_due", at);
-      case "written":
-        return written(state, msg, at);
-      case "note_written":
-        return [
-          state,
-          msg.value.ok ? [] : [
-            log("error", "which global this zone belongs to could not be written down", {
-              reason: msg.value.reason,
-            }),
-          ],
-        ];
-      case "insight_due":
-        return insightNow(state, at);
-      case "insight_written":
-        return msg.value.ok
-          ? [state, []]
-          : [state, [log("warn", "zone insight not written", { reason: msg.value.reason })]];
-      case "again_due":
-        return !state.session || !state.image ? [state, []] : intaken(
-          state,
-          takeAgain(state.session.receiver, msg.typeUrl, state.image),
-          at,
-        );
-      case "resend_due":
-        return resendRefused(state, msg.typeUrl);
-      case "attempt_due":
-        return attempt(state, at);
-      case "settle_due":
-        return settled(state, at);
-      case "accept_global":
-        return acceptGlobal(state, msg.reply, at);
-      case "report_progress":
-        noteProgress(state.reports, msg.revision, msg);
-        return reportSoon(state);
-      case "describe":
-        return [state, [reply(msg.reply, statusOf(state))]];
-    }
+    const [next, effects] = decide(state, msg, at);
+    return [next, [...effects, ...tellPeers(state, next)]];
   },
 
   describe: (state) => ({ ...statusOf(state) }),
 };
+
+function decide(state: State, msg: UplinkMsg, at: Context): Turn<State> {
+  switch (msg.tag) {
+    case "resources_changed":
+      return msg.full ? loaded(state, msg, at) : changed(state, msg, at);
+    case "connect_due":
+      return state.session?.up ? [state, []] : connect(state, at);
+    case "connected":
+      return ofSession(state, msg, (session) => connected(state, session, at));
+    case "disconnected":
+      return ofSession(state, msg, (session) => disconnected(state, session, msg, at));
+    case "response_received":
+      return ofSession(state, msg, (session) => responseReceived(state, session, msg, at));
+    case "request_received":
+      return ofSession(state, msg, (session) => requestReceived(state, session, msg, at));
+    case "health_answered":
+      return ofSession(state, msg, (session) => healthAnswered(state, session, msg));
+    case "health_due":
+    case "report_due":
+      return checkHealth(state, msg.tag === "health_due", at);
+    case "written":
+      return written(state, msg, at);
+    case "note_written":
+      return [
+        state,
+        msg.value.ok ? [] : [
+          log("error", "which global this zone belongs to could not be written down", {
+            reason: msg.value.reason,
+          }),
+        ],
+      ];
+    case "insight_due":
+      return insightNow(state, at);
+    case "insight_written":
+      return msg.value.ok
+        ? [state, []]
+        : [state, [log("warn", "zone insight not written", { reason: msg.value.reason })]];
+    case "again_due":
+      return !state.session || !state.image ? [state, []] : intaken(
+        state,
+        takeAgain(state.session.receiver, msg.typeUrl, state.image),
+        at,
+      );
+    case "resend_due":
+      return resendRefused(state, msg.typeUrl);
+    case "attempt_due":
+      return attempt(state, at);
+    case "settle_due":
+      return settled(state, at);
+    case "accept_global":
+      return acceptGlobal(state, msg.reply, at);
+    case "report_progress":
+      noteProgress(state.reports, msg.revision, msg);
+      return reportSoon(state);
+    case "peers_began":
+      return [state, [toPeers(followsGlobal(state))]];
+    case "describe":
+      return [state, [reply(msg.reply, statusOf(state))]];
+  }
+}
+
+/** Whether what global says holds here now; where it does not, other zones' own words do. */
+function followsGlobal({ session, allegiance }: State): boolean {
+  return session?.global !== null && session?.global !== undefined && !allegiance.held;
+}
+
+function tellPeers(before: State, after: State): readonly Effect[] {
+  const follows = followsGlobal(after);
+  return after.args.link === null || follows === followsGlobal(before) ? [] : [toPeers(follows)];
+}
 
 /** And what an earlier life of this actor wrote down. */
 function seen(args: UplinkArgs): readonly ResourceDescriptor[] {
@@ -273,7 +298,8 @@ function connect(state: State, at: Context): Turn<State> {
   const { args, connections, quarantine } = state;
   // Not the number alone: an event may come late from before a restart of this actor.
   const connection = `${at.nowMs.toString(36)}-${connections + 1}`;
-  const rules = zoneRules(globalToZone(args.descriptors));
+  const { image } = state;
+  const rules = zoneRules(globalToZone(args.descriptors), () => aheadIn(image!));
   // Of what was under way nobody knows whether it arrived.
   noteUntold(state.reports);
   const session: Session = {
@@ -496,12 +522,15 @@ function written(
 function settled(state: State, at: Context): Turn<State> {
   const { session, image, allegiance } = state;
   if (!session || !image || allegiance.held) return [state, []];
-  const writes = settle(session.receiver, image);
+  const gone = settle(session.receiver, image);
+  const writes = [...gone, ...overtaken(session.receiver, image)];
   if (writes.length === 0) return [state, []];
   return [state, [
-    log("info", "global does not know these of other zones any more", {
-      resources: writes.map(({ resource }) => keyText(resource)),
-    }),
+    ...(gone.length === 0 ? [] : [
+      log("info", "global does not know these of other zones any more", {
+        resources: gone.map(({ resource }) => keyText(resource)),
+      }),
+    ]),
     ...writes.map(({ ref, ops }) =>
       toHub({ tag: "write", ops, by: "kds", reply: { path: at.self, tag: "written", ref } })
     ),
@@ -647,10 +676,10 @@ function changed(state: State, msg: ResourcesChanged, at: Context): Turn<State> 
 }
 
 function offer(state: State, descriptor: ResourceDescriptor, local: string): readonly Effect[] {
-  const { args, image, book, session } = state;
+  const { args, image, book, session, stamps } = state;
   const resource = image!.get(descriptor.name)?.get(local);
   const encoded = resource && goesToGlobal(resource, descriptor)
-    ? encodeUpward(resource, { descriptor, zone: args.zone })
+    ? encodeUpward(resource, { descriptor, zone: args.zone, stamps })
     : null;
   for (const name of enter(book, { type: descriptor.name, local, encoded })) {
     if (session) owe(session.sender, descriptor.name, name);
@@ -666,28 +695,45 @@ function offer(state: State, descriptor: ResourceDescriptor, local: string): rea
   ];
 }
 
+/** Offered anew when this global passes stamps on and the one before did not, or the other way. */
+function stampedFor(state: State, { features }: PeerInfo): Turn<State> {
+  const stamps = state.args.link !== null && features.includes(URSA_ZONE_LINKS);
+  if (stamps === state.stamps) return [state, []];
+  const next = { ...state, stamps };
+  const effects = zoneToGlobal(state.args.descriptors).filter(isBetweenZones).flatMap((
+    descriptor,
+  ) =>
+    [...state.image!.get(descriptor.name)?.keys() ?? []].flatMap((local) =>
+      offer(next, descriptor, local)
+    )
+  );
+  return [next, effects];
+}
+
 function requestReceived(
-  state: State,
+  before: State,
   session: Session,
   { request }: ClientEvent & { readonly tag: "request_received" },
   at: Context,
 ): Turn<State> {
-  const said = onRequest(session.sender, request, state.book.offers);
   // Only the first request of each type says who asks.
   const peer = request.metadata && peerInfo(request.metadata);
+  const [state, reoffered] = peer ? stampedFor(before, peer) : [before, []];
+  const said = onRequest(session.sender, request, state.book.offers);
   const wantsReports = session.wantsReports || !!peer?.features.includes(URSA_RECEIPTS);
   const wantsDigests = session.wantsDigests || !!peer?.features.includes(URSA_DIGESTS);
   const takes = peer ? capacityOf(peer) : session.takes;
   const trustedInstance = peer?.instance ?? state.trustedInstance;
   if (trustedInstance !== state.trustedInstance) forgive(state.trust);
-  const effects: Effect[] = said.event === "acked" || said.event === "nacked"
-    ? [
+  const effects: Effect[] = [...reoffered];
+  if (said.event === "acked" || said.event === "nacked") {
+    effects.push(
       count("kds_delta_requests_received", {
         type_url: said.typeUrl,
         confirmation: said.event === "acked" ? "ACK" : "NACK",
       }),
-    ]
-    : [];
+    );
+  }
   if (said.event === "nacked") {
     if (tellsRefusal(state.trust, said.typeUrl, at.nowMs)) {
       effects.push(

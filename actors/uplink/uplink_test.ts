@@ -19,6 +19,7 @@ const args = {
   version: "0.1.0",
   instance: "east-1",
   config: "{}",
+  link: null,
 };
 
 /** One uplink, its clock, and what it wants done. */

@@ -25,6 +25,9 @@ export type ZoneMsg =
   | { readonly tag: "zone_deleted" }
   /** A write of what the zone sent. */
   | { readonly tag: "written"; readonly ref: string; readonly value: WriteResult }
+  /** A write of how other zones reach it. */
+  | { readonly tag: "link_written"; readonly ref: string; readonly value: WriteResult }
+  | { readonly tag: "link_due" }
   | { readonly tag: "insight_written"; readonly ref: string; readonly value: WriteResult }
   | { readonly tag: "remains_deleted"; readonly ref: string; readonly value: WriteResult }
   | { readonly tag: "again_due"; readonly typeUrl: string }

@@ -57,6 +57,7 @@ import {
   HASH_SUFFIX,
   isSync,
   ownMetadata,
+  parseWireName,
   peerInfo,
   type ServerCommand,
   type ServerEvent,
@@ -65,6 +66,7 @@ import {
   wireName,
   type ZoneReport,
 } from "../../kds/wire.ts";
+import { announcedLink, linkName, URSA_ZONE_LINKS, type ZoneLink } from "../../kds/zone_link.ts";
 import { oneChangeSet, type ResourcesChanged, toHub } from "../hub/messages.ts";
 import {
   type Actor,
@@ -92,6 +94,7 @@ import {
   type Subscription,
 } from "../../kds/zone_insight.ts";
 import { contend, type Holder } from "./fencing.ts";
+import { keepLink, linksToReoffer } from "./link.ts";
 import type { ZoneArgs, ZoneMsg, ZoneStatus } from "./messages.ts";
 
 /** GlobalToZoneSync: we send. */
@@ -105,6 +108,8 @@ interface Down {
   /** Null until the first request says who it is. */
   readonly subscription: Subscription | null;
   readonly features: readonly string[];
+  /** How other zones reach it without global, if it says so. */
+  readonly link: ZoneLink | null;
   /** The zone will tell what its proxies make of what it is sent. */
   readonly reports: boolean;
   readonly takes: Capacity;
@@ -229,6 +234,13 @@ export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
           ...progressOf(state, msg.reports),
           ...(msg.digests ? compared(state, msg.digests) : []),
         ]];
+      case "link_written":
+        return [
+          state,
+          msg.value.ok ? [] : [timer("link", AGAIN_MS, { tag: "link_due" })],
+        ];
+      case "link_due":
+        return [state, linkNow(state, at)];
       case "insight_due":
         return [{ ...state, insightDirty: false }, [writeInsight(state, at)]];
       case "insight_written":
@@ -370,6 +382,7 @@ function openDown(
     book: openBook(),
     subscription: null,
     features: [],
+    link: null,
     reports: false,
     takes: capacityOf(peerInfo(undefined)),
     answeredRevision: 0,
@@ -524,14 +537,19 @@ function introduced(
     ...down,
     subscription,
     features: peer.features,
+    link: announcedLink(request.metadata),
     reports: peer.features.includes(URSA_RECEIPTS),
     takes: capacityOf(peer),
   };
   if (peer.instance !== state.trustedInstance) forgive(state.trust);
   const next = { ...state, down: known, trustedInstance: peer.instance };
-  const effects = state.image ? offerAll(next) : [];
+  const effects = state.image ? [...offerAll(next), ...linkNow(next, at)] : [];
   const [flushed, insight] = insightNow(next, at);
   return [flushed, [...effects, ...insight]];
+}
+
+function linkNow({ args: { zone }, down, image }: State, at: Context): readonly Effect[] {
+  return down?.subscription && image ? keepLink({ zone, image, said: down.link }, at) : [];
 }
 
 function offerAll(state: State): readonly Effect[] {
@@ -559,7 +577,11 @@ function offer(state: State, descriptor: ResourceDescriptor, local: string): rea
     isDisabled: (name: string) => isDisabled(state, name),
   };
   const encoded = resource && goesToZone(resource, to)
-    ? encodeDownward(resource, { descriptor, hashNames: features.includes(HASH_SUFFIX) })
+    ? encodeDownward(resource, {
+      descriptor,
+      hashNames: features.includes(HASH_SUFFIX),
+      stamps: features.includes(URSA_ZONE_LINKS),
+    })
     : null;
   for (const name of enter(down!.book, { type: descriptor.name, local, encoded })) {
     owe(down!.sender, descriptor.name, name);
@@ -714,7 +736,8 @@ function presence(
 function ask(state: State): Turn<State> {
   const { up, image, args } = state;
   if (!up || up.asked || !image) return [state, []];
-  const metadata = ownMetadata({ version: args.version, instance: args.instance, config: "" });
+  const { version, instance } = args;
+  const metadata = ownMetadata({ version, instance, config: "", link: "told" });
   const questions = zoneToGlobal(args.descriptors).map(({ name }): Effect => {
     const request = subscription(name, { nodeId: args.zone, metadata });
     const what: ServerCommand = { do: "send", stream: up.stream, request };
@@ -819,17 +842,17 @@ function resourcesChanged(state: State, msg: ResourcesChanged, at: Context): Tur
   if (state.deleted) return msg.full ? deleteRemains(state, msg, at) : [state, []];
   if (!state.down && !state.up) return [state, []];
   if (!state.image && !msg.full) return [state, []];
-  return msg.full ? loaded(state, msg) : changed(state, msg, at);
+  return msg.full ? loaded(state, msg, at) : changed(state, msg, at);
 }
 
-function loaded(state: State, msg: ResourcesChanged): Turn<State> {
+function loaded(state: State, msg: ResourcesChanged, at: Context): Turn<State> {
   const image = state.image ?? imageFor(state.args);
   replaceImage(image, msg.changes);
   const next = { ...state, image, revision: msg.revision };
   const offered = next.down?.subscription ? offerAll(next) : [];
   const [asked, questions] = ask(next);
   const [pumped, responses] = pump(asked);
-  return [pumped, [...offered, ...questions, ...responses]];
+  return [pumped, [...offered, ...questions, ...responses, ...linkNow(next, at)]];
 }
 
 function imageFor({ descriptors }: ZoneArgs): Image {
@@ -863,11 +886,17 @@ function reofferZone(state: State, zoneLocal: string): readonly Effect[] {
   const across = globalToZone(state.args.descriptors).filter(({ kds }) =>
     TRAVEL[kds].across !== "never"
   );
-  return across.flatMap((descriptor) =>
-    [...state.image!.get(descriptor.name) ?? []]
-      .filter(([, resource]) => `${zoneOf(resource)}.` === zoneLocal)
-      .flatMap(([local]) => offer(state, descriptor, local))
-  );
+  const { args: { zone, descriptors }, image } = state;
+  const config = descriptors.find(({ name }) => name === "Config");
+  const links = linksToReoffer(image!, { zone, changed: parseWireName(zoneLocal).name });
+  return [
+    ...across.flatMap((descriptor) =>
+      [...image!.get(descriptor.name) ?? []]
+        .filter(([, resource]) => `${zoneOf(resource)}.` === zoneLocal)
+        .flatMap(([local]) => offer(state, descriptor, local))
+    ),
+    ...(config ? links.flatMap((local) => offer(state, config, local)) : []),
+  ];
 }
 
 // Deletion of the zone
@@ -899,6 +928,7 @@ function deleteRemains(state: State, { changes }: ResourcesChanged, at: Context)
       ]),
     ).values(),
     { type: "ZoneInsight", mesh: "", name: zone },
+    { type: "Config", mesh: "", name: linkName(zone) },
   ];
   return [state, [
     toHub({ tag: "unsubscribe", to: at.self }),

@@ -33,7 +33,13 @@ export interface GlobalAddress {
 
 type ControlPlaneMode = "global" | "remote" | "standalone";
 
-const PORT_FLAGS = { api: "api-port", dp: "dp-port", kds: "kds-port", dns: "dns-port" } as const;
+const PORT_FLAGS = {
+  api: "api-port",
+  dp: "dp-port",
+  kds: "kds-port",
+  dns: "dns-port",
+  links: "zone-links-port",
+} as const;
 const DRAIN_TIME = "500ms";
 
 /** A control plane that keeps its addresses over restarts, as a machine with a name would. */
@@ -137,7 +143,8 @@ export class ControlPlane {
 }
 
 function serversOf(mode: ControlPlaneMode): readonly string[] {
-  return mode === "global" ? ["api", "kds"] : ["api", "dp", "dns"];
+  if (mode === "global") return ["api", "kds"];
+  return mode === "remote" ? ["api", "dp", "dns", "links"] : ["api", "dp", "dns"];
 }
 
 /** A proxy: its dp process, and through that its Envoy. */

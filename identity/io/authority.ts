@@ -94,6 +94,19 @@ export function createServerCertificate(hosts: Hosts, life: Lifetime): KeyPair {
   });
 }
 
+/** By which one zone shows itself to others, at both ends of a connection: it signs nothing. */
+export function createLinkCertificate(host: string, life: Lifetime): KeyPair {
+  return selfSigned(newKey(), life, {
+    subject: [["commonName", host]],
+    extensions: [
+      { name: "basicConstraints", critical: true },
+      { name: "keyUsage", critical: true, digitalSignature: true },
+      { name: "extKeyUsage", serverAuth: true, clientAuth: true },
+      { name: "subjectAltName", altNames: [{ type: 2, value: host }] },
+    ],
+  });
+}
+
 export interface Hosts {
   readonly names: readonly string[];
   readonly addresses: readonly string[];

@@ -2,12 +2,13 @@
 
 import { Buffer } from "node:buffer";
 import { X509Certificate } from "node:crypto";
-import { chmod, mkdir, open, readFile, rename } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { InvalidError } from "../../core/errors.ts";
 import type { KeyPair } from "../ca.ts";
 import { createServerCertificate, type Hosts, parsePair } from "./authority.ts";
+import { readText, writeSafely } from "./pem_files.ts";
 
 /** As long as a mesh's CA: everybody who was given it as root would have to be told of another. */
 const LIFETIME_MS = 10 * 365 * 24 * 3_600_000;
@@ -98,27 +99,4 @@ function covering(pair: KeyPair, hosts: Hosts): X509Certificate | null {
     if (error instanceof InvalidError) return null;
     throw error;
   }
-}
-
-async function readText(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if ((error as { readonly code?: string }).code === "ENOENT") return null;
-    throw error;
-  }
-}
-
-/** Whole or not at all, whatever interrupts it, and never readable by others. */
-async function writeSafely(path: string, text: string): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await open(temporary, "w", 0o600);
-  try {
-    await file.chmod(0o600);
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
 }

@@ -19,7 +19,8 @@ Deno.test("ctl zone join prints the one command that a zone needs, and it needs 
       .replaceAll("\\\n", "").trim().split(/\s+/);
     assert.deepEqual([program, mode], ["ursa", "remote"]);
     const data = `${cluster.options.dir}/east`;
-    const own = ["--data", data, "--api-port", "0", "--dp-port", "0", "--dns-port", "0"];
+    const own = ["--data", data, "--api-port", "0", "--dp-port", "0", "--dns-port", "0"]
+      .concat("--zone-links-port", "0");
     const east = (name: string, given: readonly string[]) =>
       startChild({
         name,

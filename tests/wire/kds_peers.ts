@@ -217,6 +217,7 @@ export class ZonePeer extends Peer {
           version: "0.1.0",
           instance: `${name}-1`,
           config: '{"mode":"zone","store":{"type":"memory"}}',
+          link: null,
         }),
       ],
       kds: (command) => client?.command(command as ClientCommand),

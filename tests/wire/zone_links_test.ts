@@ -1,0 +1,199 @@
+// Links between zones over real TLS: who comes in, who does not, and what passes.
+
+import assert from "node:assert/strict";
+import { connect } from "node:tls";
+import { until } from "../../cli/demo/until.ts";
+import { createLinkCertificate } from "../../identity/io/authority.ts";
+import { openZoneLinks, type ZoneLinks } from "../../kds/io/zone_links.ts";
+import type { LinkEvent } from "../../kds/peer_wire.ts";
+import { linkHost } from "../../kds/zone_link.ts";
+
+const LIFE = { nowMs: Date.now(), lifetimeMs: 3_600_000 };
+const pairOf = (zone: string) => createLinkCertificate(linkHost(zone), LIFE);
+
+interface End {
+  readonly links: ZoneLinks;
+  readonly pair: { readonly cert: string; readonly key: string };
+  readonly events: LinkEvent[];
+  readonly complaints: string[];
+  trusts(...zones: readonly (readonly [string, { readonly cert: string }])[]): void;
+  dials(zone: string, to: End, link?: string): void;
+  saw<Tag extends LinkEvent["tag"]>(tag: Tag): Promise<LinkEvent & { readonly tag: Tag }>;
+}
+
+async function onStage(
+  play: (open: (zone: string, pair?: End["pair"]) => Promise<End>) => Promise<void>,
+): Promise<void> {
+  const dir = await Deno.makeTempDir({ prefix: "ursa-links-" });
+  const ends: End[] = [];
+  try {
+    await play(async (zone, pair = pairOf(zone)) => {
+      const events: LinkEvent[] = [];
+      const complaints: string[] = [];
+      const n = ends.length;
+      const links = await openZoneLinks({
+        hostname: "127.0.0.1",
+        port: 0,
+        pair,
+        run: { instance: `${zone}-1`, startedAtMs: 1 },
+        socketPath: (serial) => `${dir}/${n}-${serial}.sock`,
+        deliver: (event) => events.push(event) > 0,
+        onPeerError: ({ message }) => complaints.push(message),
+      });
+      const end: End = {
+        links,
+        pair,
+        events,
+        complaints,
+        trusts: (...zones) =>
+          links.command({
+            do: "trust",
+            peers: zones.map(([zone, { cert }]) => ({ zone, certificate: cert })),
+          }),
+        dials: (peer, to, link = "l-1") => {
+          const { hostname: host, port } = to.links.address;
+          links.command({ do: "dial", link, peer, host, port });
+        },
+        saw: async (tag) => {
+          await until(
+            `${tag} in ${zone}`,
+            () => events.some((event) => event.tag === tag) || JSON.stringify(events),
+          );
+          const at = events.findIndex((event) => event.tag === tag);
+          return events.splice(at, 1)[0] as never;
+        },
+      };
+      ends.push(end);
+      return end;
+    });
+  } finally {
+    for (const { links } of ends) await links.close();
+    await Deno.remove(dir, { recursive: true });
+  }
+}
+
+const REQUEST = {
+  typeUrl: "ZoneIngress",
+  nonce: "",
+  nodeId: "east",
+  subscribe: ["*"],
+  initialVersions: {},
+};
+const RESPONSE = {
+  typeUrl: "ZoneIngress",
+  nonce: "1",
+  systemVersion: "west:1",
+  controlPlane: "west",
+  resources: [],
+  removed: ["gate."],
+};
+
+Deno.test("two zones that were told of each other are linked, and both ends ask and answer", () =>
+  onStage(async (open) => {
+    const [east, west] = [await open("east"), await open("west")];
+    east.trusts(["west", west.pair]);
+    west.trusts(["east", east.pair]);
+    east.dials("west", west);
+    assert.deepEqual(await east.saw("link_opened"), {
+      tag: "link_opened",
+      link: "l-1",
+      peer: "west",
+      dialled: true,
+      run: null,
+    });
+    const { link, ...accepted } = await west.saw("link_opened");
+    assert.deepEqual(accepted, {
+      tag: "link_opened",
+      peer: "east",
+      dialled: false,
+      run: { instance: "east-1", startedAtMs: 1 },
+    });
+    for (const [asks, tells, at] of [[east, west, "l-1"], [west, east, link]] as const) {
+      asks.links.command({ do: "send", link: at, request: REQUEST });
+      const { request, link: to } = await tells.saw("link_request");
+      assert.deepEqual(request, REQUEST);
+      tells.links.command({ do: "send", link: to, response: RESPONSE });
+      assert.deepEqual((await asks.saw("link_response")).response, RESPONSE);
+    }
+    west.links.command({ do: "close", link, reason: "enough" });
+    assert.equal((await west.saw("link_closed")).reason, "enough");
+    await east.saw("link_closed");
+    assert.deepEqual([east, west].map(({ links }) => links.counters()["links_open"]), [0, 0]);
+  }));
+
+Deno.test("a zone that nobody named does not come in", () =>
+  onStage(async (open) => {
+    const [east, west] = [await open("east"), await open("west")];
+    east.trusts(["west", west.pair]);
+    east.dials("west", west);
+    await east.saw("link_closed");
+    await until("stranger", () => west.links.counters()["strangers"] === 1 || "none was counted");
+    assert.deepEqual(west.events, []);
+  }));
+
+Deno.test("a zone that shows another certificate than the one that was told is no peer", () =>
+  onStage(async (open) => {
+    const [east, west] = [await open("east"), await open("west")];
+    const former = pairOf("west");
+    // East was told another certificate than west has.
+    east.trusts(["west", former]);
+    west.trusts(["east", east.pair]);
+    east.dials("west", west);
+    assert.match((await east.saw("link_closed")).reason, /certificate/);
+    assert.deepEqual(west.events, []);
+    // West was told another one than east has.
+    east.trusts(["west", west.pair]);
+    west.trusts(["east", pairOf("east")]);
+    east.dials("west", west, "l-2");
+    await east.saw("link_closed");
+    await until("complaint", () => west.complaints.length > 0 || "west says nothing");
+    assert.deepEqual(west.events, []);
+  }));
+
+Deno.test("a zone that global names by another zone's certificate is no peer", () =>
+  onStage(async (open) => {
+    const [east, west] = [await open("east"), await open("west")];
+    // As if north had announced what is west's.
+    east.trusts(["north", west.pair]);
+    assert.match(east.complaints.join(), /a certificate of somebody else/);
+    west.trusts(["east", east.pair]);
+    west.dials("east", east);
+    west.trusts(["east", east.pair]);
+    await west.saw("link_closed");
+    assert.deepEqual(east.events, []);
+  }));
+
+Deno.test("a link ends when global names the zone no more, also with a new certificate", () =>
+  onStage(async (open) => {
+    const [east, west] = [await open("east"), await open("west")];
+    for (const now of [[], [["west", pairOf("west")]]] as const) {
+      east.trusts(["west", west.pair]);
+      west.trusts(["east", east.pair]);
+      east.dials("west", west);
+      await east.saw("link_opened");
+      await west.saw("link_opened");
+      east.trusts(...now);
+      assert.match((await east.saw("link_closed")).reason, /global names this zone/);
+      await west.saw("link_closed");
+    }
+  }));
+
+Deno.test("without a certificate nobody gets as far as a stream", () =>
+  onStage(async (open) => {
+    const west = await open("west");
+    const { hostname: host, port } = west.links.address;
+    const socket = connect({
+      host,
+      port,
+      servername: linkHost("west"),
+      ca: [west.pair.cert],
+      ALPNProtocols: ["h2"],
+    });
+    await new Promise<void>((resolve) => {
+      socket.on("error", () => {});
+      socket.on("close", () => resolve());
+      socket.resume();
+    });
+    await until("stranger", () => west.links.counters()["strangers"] === 1 || "none was counted");
+    assert.deepEqual(west.events, []);
+  }));
