@@ -138,6 +138,8 @@ export type ServerEvent =
   }
   | {
     readonly tag: "health_checked";
+    /** What the answer names; a check that nobody answers ends as one that failed. */
+    readonly check: string;
     readonly zone: string;
     readonly caller: CallerInfo;
     readonly reports: readonly ZoneReport[];
@@ -158,6 +160,12 @@ export type ServerCommand =
   | { readonly do: "admit"; readonly stream: string; readonly to: string }
   /** Ends whatever `to` has admitted: it begins anew, and knows nothing of it. */
   | { readonly do: "end_all"; readonly to: string }
+  /** Without a refusal what came with the check is taken: the zone will not tell it again. */
+  | {
+    readonly do: "answer_health";
+    readonly check: string;
+    readonly refusal?: { readonly code: CloseCode; readonly message: string };
+  }
   | { readonly do: "send"; readonly stream: string; readonly request: KdsRequest }
   | { readonly do: "send"; readonly stream: string; readonly response: KdsResponse }
   | {

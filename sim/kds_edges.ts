@@ -110,6 +110,8 @@ interface Open {
 export class KdsServerEdge {
   readonly #host: Host;
   readonly #open = new Map<string, Open>();
+  /** Health checks without an answer. */
+  readonly #checks = new Map<string, (refused?: Ended) => void>();
   #serial = 0;
 
   constructor(host: Host) {
@@ -155,6 +157,12 @@ export class KdsServerEdge {
         this.#end(stream, { code: PEER_ERROR["unavailable"]!, message: "global restarted a part" });
       }
       return;
+    }
+    if (what.do === "answer_health") {
+      const { check, refusal: refused } = what;
+      return this.#checks.get(check)?.(
+        refused && { code: PEER_ERROR[refused.code]!, message: refused.message },
+      );
     }
     const open = this.#open.get(what.stream);
     if (!open) {
@@ -253,16 +261,24 @@ export class KdsServerEdge {
     const { zone, reports, authorization, digests = "" } = JSON.parse(
       new TextDecoder().decode(bytes),
     ) as Headers;
+    const check = `check-${++this.#serial}`;
+    this.#checks.set(check, (refused) => {
+      this.#checks.delete(check);
+      if (this.#host.luck.strikes("a health check is lost")) return end.close();
+      if (refused) return end.end(channel, refused);
+      end.send(channel, encode(HEALTH_RESPONSE, { interval: "10s" }));
+    });
     const event: ServerEvent = {
       tag: "health_checked",
+      check,
       zone,
       caller: callerOf(end, authorization),
       reports: readReports(reports ?? "[]"),
       digests: readDigests(digests),
     };
-    this.#host.deliver(GLOBAL, event);
-    if (this.#host.luck.strikes("a health check is lost")) return end.close();
-    end.send(channel, encode(HEALTH_RESPONSE, { interval: "10s" }));
+    if (!this.#host.deliver(GLOBAL, event)) end.close();
+    // Whoever asks gives up before: nobody waits for the answer any more.
+    this.#host.network.agenda.after(HEALTH_MS_MAX, () => this.#checks.delete(check));
   }
 
   #end(stream: string, why: Ended): void {

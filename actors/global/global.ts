@@ -5,7 +5,13 @@ import type { JsonObject } from "../../core/resource.ts";
 import { beginEpoch, type Epoch, EPOCHS_CONFIG, readEpochs } from "../../kds/epochs.ts";
 import { CLUSTER_ID_CONFIG } from "../../kds/filter.ts";
 import type { VerifiedToken } from "../../identity/tokens/verify.ts";
-import type { ServerCommand, ServerEvent, StreamKind } from "../../kds/wire.ts";
+import type {
+  CallerInfo,
+  CloseCode,
+  ServerCommand,
+  ServerEvent,
+  StreamKind,
+} from "../../kds/wire.ts";
 import { oneChangeSet, toHub } from "../hub/messages.ts";
 import {
   type Actor,
@@ -311,19 +317,40 @@ function healthChecked(
   msg: GlobalMsg & { readonly tag: "health_checked" },
   at: Context,
 ): readonly Effect[] {
-  const { zone, caller } = msg;
-  if (!zones.has(zone)) return [];
-  if (gate) {
-    const [text] = caller.authorization;
-    const isKnown = [...members.get(zone)?.values() ?? []].some(({ authorization }) =>
-      authorization[0] === text
-    );
-    if (!isKnown || caller.authorization.length > 1) {
-      const joined = mayJoin(gate, { zone, caller, nowMs: at.nowMs });
-      if (!joined.ok) return [count("ursa_zones_refused_total", { reason: joined.reason })];
-    }
+  const { check, zone, caller, reports } = msg;
+  if (!zones.has(zone)) {
+    const message = `zone "${zone}" has no stream to this control plane yet`;
+    return [answerHealth(check, reports.length > 0 ? { code: "unavailable", message } : undefined)];
   }
-  return [send(zonePath(zone), msg)];
+  const refused = gate && refusedCaller(gate, members.get(zone), { zone, caller, nowMs: at.nowMs });
+  if (!refused) return [send(zonePath(zone), msg)];
+  return [
+    count("ursa_zones_refused_total", { reason: refused.reason }),
+    answerHealth(check, refused),
+  ];
+}
+
+function answerHealth(
+  check: string,
+  refusal?: { readonly code: CloseCode; readonly message: string },
+): Effect {
+  const answer = refusal && { refusal: { code: refusal.code, message: refusal.message } };
+  const what: ServerCommand = { do: "answer_health", check, ...answer };
+  return command("kds", what);
+}
+
+function refusedCaller(
+  gate: Gate,
+  streams: ReadonlyMap<string, Member> | undefined,
+  asked: { readonly zone: string; readonly caller: CallerInfo; readonly nowMs: number },
+): Refused | null {
+  const { authorization } = asked.caller;
+  const isKnown = [...streams?.values() ?? []].some((member) =>
+    member.authorization[0] === authorization[0]
+  );
+  if (isKnown && authorization.length <= 1) return null;
+  const joined = mayJoin(gate, asked);
+  return joined.ok ? null : joined;
 }
 
 function admit(state: State, streams: readonly StreamOpened[]): readonly Effect[] {

@@ -6,7 +6,7 @@ import { publicKeyPem } from "../../core/rsa_key.ts";
 import type { ClaimsOf } from "../../core/token.ts";
 import { newSigningKey } from "../../identity/io/signing_key.ts";
 import { issueToken } from "../../identity/tokens/issue.ts";
-import type { ServerCommand, StreamKind } from "../../kds/wire.ts";
+import type { ServerCommand, StreamKind, ZoneReport } from "../../kds/wire.ts";
 import type { Context } from "../runtime/actor.ts";
 import { global } from "./global.ts";
 import { keepSecret, mayJoin, openGate } from "./membership.ts";
@@ -64,10 +64,15 @@ function start(args: Partial<GlobalArgs> = {}) {
       return `s${streams}`;
     },
     end: (stream: string) => tell({ tag: "stream_closed", stream, reason: "the stream ended" }),
-    check(zone: string, authorization: readonly string[]) {
+    check(zone: string, authorization: readonly string[], reports: readonly ZoneReport[] = []) {
       const caller = { features: [], version: "", peer: "127.0.0.1:1", run: null, authorization };
-      tell({ tag: "health_checked", zone, caller, reports: [], digests: null });
+      tell({ tag: "health_checked", check: "c1", zone, caller, reports, digests: null });
     },
+    answered: () =>
+      effects.flatMap((effect) => {
+        const what = effect.do === "command" ? effect.command as ServerCommand : null;
+        return what?.do === "answer_health" ? [what.refusal?.code ?? "taken"] : [];
+      }),
     closed: () =>
       effects.flatMap((effect) => {
         const what = effect.do === "command" ? effect.command as ServerCommand : null;
@@ -218,11 +223,22 @@ Deno.test("a health check is believed with the token of its zone alone", () => {
   at.change(true, [CLUSTER, EPOCH, KEY, EAST]);
   at.check("east", []);
   assert.deepEqual([at.sent("health_checked"), at.counted()], [[], ["token_missing"]]);
+  assert.deepEqual(at.answered(), ["unauthenticated"]);
   at.check("east", [tokenFor({ zone: "west" })]);
-  assert.deepEqual(at.sent("health_checked"), []);
+  assert.deepEqual([at.sent("health_checked"), at.answered()], [[], ["permission_denied"]]);
   at.open("east", [tokenFor({})]);
   at.check("east", [tokenFor({})]);
   assert.deepEqual(at.sent("health_checked"), ["zones/east"]);
+});
+
+Deno.test("what a zone reports before it is known is not taken: it has to say it again", () => {
+  const at = start();
+  at.change(true, [CLUSTER, EPOCH, KEY]);
+  at.check("east", [tokenFor({})]);
+  assert.deepEqual(at.answered(), ["taken"]);
+  const proxies = { affected: 1, acked: 1, nacked: 0, pending: 0, offline: 0 };
+  at.check("east", [tokenFor({})], [{ revision: 7, after: 6, proxies, lastAckMs: 1 }]);
+  assert.deepEqual([at.sent("health_checked"), at.answered()], [[], ["unavailable"]]);
 });
 
 Deno.test("without authentication, whatever a zone shows is nobody's question", () => {

@@ -876,7 +876,7 @@ function healthAnswered(
   else noteUntold(state.reports);
   const [reporting, effects] = reportSoon(next);
   return [reporting, [
-    ...(error === undefined ? [] : [log("debug", "health check failed", { reason: error })]),
+    ...(error === undefined ? [] : [log("warn", "health check failed", { reason: error })]),
     timer("health", afterMs, { tag: "health_due" }),
     ...effects,
   ]];

@@ -231,6 +231,7 @@ export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
         return attempt(state, at);
       case "health_checked":
         return [{ ...state, healthAtMs: at.nowMs }, [
+          answerHealth(msg.check),
           ...progressOf(state, msg.reports),
           ...(msg.digests ? compared(state, msg.digests) : []),
         ]];
@@ -1017,6 +1018,11 @@ function statusOf({ args, down, up, quarantine }: State): ZoneStatus & JsonObjec
 
 function unknownStream(stream: string): Effect {
   return close(stream, "internal", "this session is over");
+}
+
+function answerHealth(check: string): Effect {
+  const what: ServerCommand = { do: "answer_health", check };
+  return command("kds", what);
 }
 
 function close(

@@ -225,7 +225,7 @@ Deno.test("a zone's report reaches the receipts as it is", () => {
   const east = start();
   const proxies = { affected: 3, acked: 1, nacked: 1, pending: 0, offline: 1 };
   const reports = [{ revision: 9, after: 6, proxies, lastAckMs: 4 }];
-  east.tell({ tag: "health_checked", zone: "east", caller, reports, digests: null });
+  east.tell({ tag: "health_checked", check: "c1", zone: "east", caller, reports, digests: null });
   assert.deepEqual(east.sent("zone_report"), [{
     tag: "zone_report",
     zone: "east",

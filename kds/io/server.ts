@@ -164,12 +164,21 @@ async function within(done: Promise<void>, limitMs: number): Promise<void> {
   clearTimeout(timer);
 }
 
+interface Refusal {
+  readonly code: status;
+  readonly details: string;
+}
+
+type Answer = (refused: Refusal | null, value?: Buffer) => void;
+
 class Streams {
   readonly #options: KdsServerOptions;
   readonly #open = new Map<string, Open>();
   readonly #calls = new Set<Call>();
   readonly #counts = new Map<string, number>();
   readonly #questions = new Questions();
+  /** Health checks without an answer. */
+  readonly #checks = new Map<string, Answer>();
   #idle: (() => void) | null = null;
 
   constructor(options: KdsServerOptions) {
@@ -231,19 +240,41 @@ class Streams {
     );
   }
 
-  health(call: ServerUnaryCall<Buffer, Buffer>): Uint8Array | null {
+  health(call: ServerUnaryCall<Buffer, Buffer>, answer: Answer): void {
     const zone = textOf(call.metadata, CLIENT_ID);
-    if (zone === "") return null;
+    if (zone === "") {
+      return answer(refusal("invalid_argument", `metadata "${CLIENT_ID}" is not present`));
+    }
     this.count("health_checks");
-    const reports = readReports(textOf(call.metadata, PROGRESS) || "[]");
-    this.#options.deliver(GLOBAL, {
+    const check = crypto.randomUUID();
+    const patience = setTimeout(
+      () => this.#answerHealth(check, refusal("unavailable", "nobody takes this check; try again")),
+      this.#options.admitMsMax ?? ADMIT_MS_MAX,
+    );
+    call.on("cancelled", () => this.#checks.delete(check));
+    this.#checks.set(check, (...outcome) => {
+      clearTimeout(patience);
+      answer(...outcome);
+    });
+    const isTaken = this.#options.deliver(GLOBAL, {
       tag: "health_checked",
+      check,
       zone,
       caller: callerOf(call),
-      reports,
+      reports: readReports(textOf(call.metadata, PROGRESS) || "[]"),
       digests: readDigests(textOf(call.metadata, DIGESTS)),
     });
-    return encode("kuma.mesh.v1alpha1.ZoneHealthCheckResponse", { interval: HEALTH_INTERVAL });
+    if (!isTaken) {
+      this.#answerHealth(check, refusal("unavailable", "too many zones at once; try again"));
+    }
+  }
+
+  #answerHealth(check: string, refused: Refusal | null): void {
+    const answer = this.#checks.get(check);
+    this.#checks.delete(check);
+    if (refused) return answer?.(refused);
+    const healthy = { interval: HEALTH_INTERVAL };
+    answer?.(null, toBuffer(encode("kuma.mesh.v1alpha1.ZoneHealthCheckResponse", healthy)));
   }
 
   command(what: ServerCommand): void {
@@ -252,6 +283,10 @@ class Streams {
         if (to === what.to) end(call, "unavailable", "global restarted a part");
       }
       return;
+    }
+    if (what.do === "answer_health") {
+      const { check, refusal: refused } = what;
+      return this.#answerHealth(check, refused ? refusal(refused.code, refused.message) : null);
     }
     const open = this.#open.get(what.stream);
     if (!open) {
@@ -374,26 +409,19 @@ function grpcServer(streams: Streams): GrpcServer {
     HealthCheck: { path: HEALTH_PATH, requestStream: false, responseStream: false, ...bytes },
   }, {
     ...Object.fromEntries(ADMIN_KINDS.map((kind) => [kind, opened(kind)])),
-    HealthCheck: (
-      call: ServerUnaryCall<Buffer, Buffer>,
-      answer: (error: { code: status; details: string } | null, value?: Buffer) => void,
-    ) => {
-      const value = streams.health(call);
-      if (value) answer(null, toBuffer(value));
-      else {
-        answer({
-          code: status.INVALID_ARGUMENT,
-          details: `metadata "${CLIENT_ID}" is not present`,
-        });
-      }
-    },
+    HealthCheck: (call: ServerUnaryCall<Buffer, Buffer>, answer: Answer) =>
+      streams.health(call, answer),
   });
   return server;
 }
 
+function refusal(code: CloseCode, details: string): Refusal {
+  return { code: CODES[code], details };
+}
+
 function end(call: Call, code: CloseCode, message: string): void {
   // grpc-js takes the status of a server stream from an error that it emits.
-  if (!call.writableEnded) call.emit("error", { code: CODES[code], details: message });
+  if (!call.writableEnded) call.emit("error", refusal(code, message));
 }
 
 function callerOf(call: Pick<Call, "metadata" | "getPeer">): CallerInfo {

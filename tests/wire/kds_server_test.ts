@@ -26,6 +26,11 @@ async function listen() {
       if (event.tag === "stream_opened") {
         server.command({ do: "admit", stream: event.stream, to: "zones/east" });
       }
+      if (event.tag === "health_checked") {
+        const refusal = { code: "unauthenticated", message: "west is not known here" } as const;
+        const isWest = event.zone === "west";
+        server.command({ do: "answer_health", check: event.check, ...(isWest && { refusal }) });
+      }
       for (const look of [...watchers]) look();
       return true;
     },
@@ -200,13 +205,22 @@ Deno.test("a health check carries progress, and answers with an interval", async
   await Deno.remove(dir, { recursive: true });
 });
 
-Deno.test("a health check without a zone is refused", async () => {
+Deno.test("a health check without a zone is refused, and that of one that may not ask", async () => {
   const { server, port } = await listen();
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
-  const code = await new Promise((resolve) =>
-    client.makeUnaryRequest(HEALTH, asIs, asIs, Buffer.alloc(0), (error) => resolve(error?.code))
-  );
-  assert.equal(code, status.INVALID_ARGUMENT);
+  const codeFor = (entries: Readonly<Record<string, string>>) =>
+    new Promise((resolve) =>
+      client.makeUnaryRequest(
+        HEALTH,
+        asIs,
+        asIs,
+        Buffer.alloc(0),
+        metadata(entries),
+        (error) => resolve(error?.code),
+      )
+    );
+  assert.equal(await codeFor({}), status.INVALID_ARGUMENT);
+  assert.equal(await codeFor({ "client-id": "west" }), status.UNAUTHENTICATED);
   client.close();
   await server.close(500);
 });
