@@ -41,7 +41,7 @@ export class ControlPlane {
   }
 }
 
-async function usageOf(pid: number): Promise<Usage> {
+export async function usageOf(pid: number): Promise<Usage> {
   const stat = await proc(pid, "stat");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const ticks = Number(fields[11]) + Number(fields[12]);
@@ -61,7 +61,7 @@ export class Fleet {
   readonly #answers = new Map<number, (line: { answer?: unknown; error?: string }) => void>();
   #orders = 0;
 
-  constructor({ urls, ca }: ControlPlane) {
+  constructor({ urls, ca }: Pick<ControlPlane, "urls" | "ca">) {
     this.#process = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "--quiet", "--no-prompt", "--allow-net", "--allow-env", "--allow-read"],

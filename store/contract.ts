@@ -41,6 +41,19 @@ export function testStore(backend: Backend): void {
       assert.equal(store.changesSince(21), "gone");
       await store.close();
     }));
+
+  Deno.test(`${backend.name} store: large resources that change for ever are not all kept`, () =>
+    backend.withPlace(async (place) => {
+      const store = await backend.open(place);
+      for (let i = 1; i <= 300; i++) await commit(store, [put("a", { i })]);
+      assert.equal(store.changesSince(0), "gone");
+      assert.equal(revisions(store.changesSince(200)).length, 100);
+      const many = Array.from({ length: 400 }, (_, i) => put(`b-${i}`, {}));
+      await commit(store, many);
+      await commit(store, [put("a", { i: 301 })]);
+      assert.equal(revisions(store.changesSince(300)).length, 401, "the last commits stay whole");
+      await store.close();
+    }));
 }
 
 type Tester = (name: string, body: (store: Store, place: string) => Promise<void>) => void;

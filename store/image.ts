@@ -10,8 +10,13 @@ import {
 } from "../core/resource.ts";
 import type { Change, CommitResult, Op } from "./store.ts";
 
-/** Changes kept for `changesSince`. Enough for a zone of 10 000 proxies that all reconnect once. */
-const CHANGES_MAX = 20_000;
+/**
+ * Changes kept for `changesSince`, each with its resource, which may be a megabyte. Whoever follows
+ * the store asks after each commit: only of commits whose answer was lost it asks later.
+ */
+const CHANGES_MAX = 256;
+/** The last commits are kept however many changes they made. */
+const COMMITS_MIN = 8;
 
 type Conflict = Extract<CommitResult, { ok: false }>;
 
@@ -100,7 +105,9 @@ export class StoreImage {
   #trim(): void {
     if (this.#log.length <= this.#changesMax) return;
     const target = this.#log.length - Math.floor(this.#changesMax * 0.75);
-    this.#floor = this.#log[target - 1]!.revision;
+    const floor = Math.min(this.#log[target - 1]!.revision, this.#revision - COMMITS_MIN);
+    if (floor <= this.#floor) return;
+    this.#floor = floor;
     this.#log = this.#log.filter((change) => change.revision > this.#floor);
   }
 }

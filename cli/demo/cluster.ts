@@ -23,6 +23,8 @@ export interface ClusterOptions {
   readonly xds?: "delta" | "sotw";
   /** Default token: proxies and zones prove who they are. */
   readonly auth?: "token" | "none";
+  /** For `deno run`, of each of Ursa's processes. */
+  readonly denoFlags?: readonly string[];
 }
 
 /** Where zones reach a global, and the PEM file with the root of its certificate. */
@@ -112,6 +114,12 @@ export class ControlPlane {
 
   async stop(): Promise<void> {
     await this.#child?.stop();
+  }
+
+  /** Of the process that runs now. */
+  get pid(): number {
+    if (!this.#child) throw new Error(`${this.name} was not started`);
+    return this.#child.pid;
   }
 
   /** Kill −9. */
@@ -475,7 +483,7 @@ export class Cluster {
 
   /** Starts `ursa COMMAND ARGS` as its own process, with the permissions that users give it. */
   run(name: string, command: string, args: readonly string[]): Child {
-    const { envoy, project } = this.options;
+    const { envoy, project, denoFlags = [] } = this.options;
     const dpMayRun = command === "dp" ? [`--allow-run=${envoy}`] : [];
     return this.#spawn(
       name,
@@ -485,6 +493,7 @@ export class Cluster {
         "--no-prompt",
         "--allow-sys=hostname",
         `-P=${command}`,
+        ...denoFlags,
         ...dpMayRun,
         `${project}/main.ts`,
       ]
