@@ -28,6 +28,7 @@ export const CONTROL_PLANE_ROUTES: readonly Route[] = [
   get("/ready", ({ view }) => ready(view)),
   get("/metrics", ({ view }) => text(view.metrics(), 200, METRICS_TYPE)),
   get("/debug/actors", ({ request, view }) => actors(request, view)),
+  get("/zone-links", ({ view }) => zoneLinks(view)),
   { method: "GET", path: "/receipts/{revision}", handler: receipt },
   get("/joining", ({ view }) => joining(view.control)),
   { method: "POST", path: "/uplink/accept-global", handler: acceptGlobal },
@@ -131,6 +132,16 @@ function actors(request: ApiRequest, view: ApiView): ApiAnswer {
   if (denied) return denied;
   const items = view.actors().map((actor) => ({ ...actor }));
   return json({ total: items.length, items });
+}
+
+/** How the zone stands with the others, for when global is gone: names, times and reasons. */
+function zoneLinks({ actors, control }: ApiView): ApiAnswer {
+  const found = actors().find(({ path }) => path === "peers");
+  if (found) return json({ ...found.state });
+  const detail = control.mode === "remote"
+    ? "this zone has no links with others: --zone-links false"
+    : `links are between the zones of a global, and this control plane is a ${control.mode}`;
+  return problem({ status: 404, title: "Not found", detail });
 }
 
 /** Waiting is bounded, so that a client's time-out comes after ours. */

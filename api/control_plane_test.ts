@@ -129,6 +129,14 @@ Deno.test("accept-global is a federated zone's", async () => {
   assert.equal((await testPlane({ mode: "global" }).call("POST", path)).status, 405);
 });
 
+Deno.test("links are between the zones of a global", async () => {
+  const zone = testPlane({ mode: "remote", federated: true, zone: "east" });
+  assert.equal((await zone.call("GET", "/zone-links")).json.peers[0].zone, "west");
+  const global = await testPlane({ mode: "global" }).call("GET", "/zone-links");
+  assert.equal(global.status, 404);
+  assert.match(global.text, /this control plane is a global/);
+});
+
 Deno.test("plain endpoints, unknown paths, wrong methods and types", async () => {
   const plane = testPlane();
   const cases: readonly [string, string, number, RegExp][] = [

@@ -115,6 +115,15 @@ export interface PlaneOptions {
   readonly localhostIsAdmin?: boolean;
 }
 
+const LINK = { zone: "west", hears: true, tells: false, lastError: null, rejected: null };
+const PEERS = {
+  path: "peers",
+  mailbox: 0,
+  turns: 1,
+  restarts: 0,
+  state: { alone: true, peers: [{ ...LINK, linkedSince: "2026-01-01T00:00:00.000Z" }] },
+};
+
 export function testPlane(
   control: Partial<ControlPlane> = {},
   { kinds = new KindTable(TEST_KINDS), access = {}, localhostIsAdmin = true }: PlaneOptions = {},
@@ -155,7 +164,10 @@ export function testPlane(
           : { ok: false, message: "the user token has expired" },
     },
     access: { ...KUMA_ACCESS, ...access },
-    actors: () => [{ path: "hub", mailbox: 0, turns: 7, restarts: 0 }],
+    actors: () => [
+      { path: "hub", mailbox: 0, turns: 7, restarts: 0 },
+      ...(control.mode === "remote" ? [PEERS] : []),
+    ],
     metrics: () => "ursa_up 1\n",
     ready: () => true,
     async write(ops) {

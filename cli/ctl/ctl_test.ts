@@ -321,6 +321,9 @@ Deno.test("receipt, debug actors, version and accept-global", async () => {
   });
   await shell(async ({ run }) => {
     assert.match((await run("zone", "accept-global")).out, /is the global now/);
+    const links = await run("zone", "links");
+    assert.match(links.out, /^west +2026-01-01T00:00:00.000Z +hears +-$/m);
+    assert.match(links.err, /Global is gone/);
   }, { mode: "remote", federated: true, zone: "east" });
 });
 

@@ -6,7 +6,8 @@ import { isZoneName } from "../../core/names.ts";
 import { isOnline } from "../../core/proxy_status.ts";
 import { CONTROL_PLANE_SCOPE } from "../../core/token.ts";
 import { parseGlobalUrl } from "../../kds/io/client.ts";
-import { CommandError, EXIT } from "../output.ts";
+import type { PeersStatus } from "../../actors/peers/messages.ts";
+import { CommandError, EXIT, renderTable } from "../output.ts";
 import { sessions, withExamples } from "./command.ts";
 import { askForToken } from "./generate.ts";
 import type { CtlIo } from "./io.ts";
@@ -38,6 +39,13 @@ export function addZoneCommands(ctl: Command, io: CtlIo): void {
       .description("Take the global that is connected now for the right one, deletions included")
       .action(withSession<[]>(acceptGlobal)),
     ["ursa ctl zone accept-global", "ursa ctl zone accept-global --address http://localhost:15681"],
+  );
+  withExamples(
+    zone.command("links")
+      .description("Show with which other zones this one speaks itself while global is gone")
+      .option("--no-headers", "leave the header out")
+      .action(withSession<[{ readonly headers: boolean }]>(links)),
+    ["ursa ctl zone links --context east", "ursa ctl zone links --address http://localhost:15681"],
   );
   withExamples(zone, ["ursa ctl zone join east", "ursa ctl zone accept-global --context east"]);
 }
@@ -102,6 +110,25 @@ async function remark(session: Session, zone: string, { auth }: Joining): Promis
   if (known.status !== 200 || !known.json || !isOnline(objectOf(known.json["zoneInsight"]))) return;
   io.err(
     `Zone ${zone} is connected now: another control plane under its name would take its place.\n`,
+  );
+}
+
+async function links(session: Session, { headers }: { readonly headers: boolean }): Promise<void> {
+  const { json } = await ask(session, { path: "/zone-links", what: "show links with other zones" });
+  const { alone, peers } = json as unknown as PeersStatus;
+  const rows = peers.map(({ zone, linkedSince, hears, tells, lastError, rejected }) => [
+    zone,
+    linkedSince ?? "-",
+    [...(hears ? ["hears"] : []), ...(tells ? ["tells"] : [])].join(", ") || "-",
+    rejected ?? lastError ?? "-",
+  ]);
+  session.io.out(
+    renderTable(["ZONE", "LINKED SINCE", "IT", "LAST ERROR"], rows, { noHeaders: !headers }),
+  );
+  session.io.err(
+    alone
+      ? "Global is gone: other zones are heard themselves.\n"
+      : "Global is there, or was a moment ago: what it says holds.\n",
   );
 }
 
