@@ -27,6 +27,8 @@ export const START_MS = Date.parse("2026-01-01T00:00:00Z");
 export const KINDS = everyKind();
 /** As long as edges wait for an answer. */
 const ASK_MS = 30_000;
+/** What was said last is on its way. */
+const STOPPING_MS = 300;
 /** Keys come from secrets alone. */
 const SECRETS = { publicKeys: [], useSecrets: true };
 const KEYS = { dataplane: SECRETS, zone: SECRETS, user: SECRETS };
@@ -98,6 +100,11 @@ export class ControlPlane {
     return this.options.config;
   }
 
+  /** Of its present life. */
+  get instanceId(): string {
+    return `${this.name}-${this.#life}`;
+  }
+
   /** What its own clock says. */
   get nowMs(): number {
     const { offsetMs, rate, sinceMs } = this.clock;
@@ -121,10 +128,11 @@ export class ControlPlane {
       deliver: (to, msg) => life === this.#life && this.#deliver(to, msg),
       count: (what) => this.options.reports.count(what),
     };
-    const instanceId = `${this.name}-${life}`;
+    const { instanceId } = this;
     const ads = new AdsEdge(host, instanceId);
     const kdsServer = new KdsServerEdge(host);
-    const kdsClient = this.options.global && new KdsClientEdge(host, this.options.global);
+    const run = { instance: instanceId, startedAtMs: this.nowMs };
+    const kdsClient = this.options.global && new KdsClientEdge(host, this.options.global, run);
     const tree = treeOf({
       config,
       kinds: KINDS,
@@ -197,6 +205,15 @@ export class ControlPlane {
     site.alive = false;
     site.incarnation++;
     this.disk.crash();
+  }
+
+  /** As it does when it is asked to: peers are told, then it goes. */
+  stop(): void {
+    this.kdsServer?.endAll();
+    const life = this.#life;
+    this.#later(STOPPING_MS, () => {
+      if (life === this.#life) this.kill(false);
+    });
   }
 
   pause(): void {

@@ -4,9 +4,10 @@ import type { JsonObject, Resource } from "../core/resource.ts";
 import { isEnabled, type ZoneSpec } from "../core/zone.ts";
 import type { UplinkStatus } from "../actors/uplink/messages.ts";
 import { actorOf } from "./checks/scratch.ts";
+import { durationMs } from "./duration.ts";
 import { zonePath } from "../actors/zone/messages.ts";
 import type { Step } from "./steps.ts";
-import type { World } from "./world.ts";
+import type { Figure, World } from "./world.ts";
 
 /** True, or what is in the way. */
 type Verdict = true | string;
@@ -15,6 +16,8 @@ interface Sentence {
   readonly form: string;
   readonly pattern: RegExp;
   judge(world: World, words: readonly string[]): Verdict;
+  /** Of what had to stay: the longest time seen. */
+  readonly measured?: (world: World) => number;
 }
 
 const LOOK_MS = 20;
@@ -68,6 +71,44 @@ const SENTENCES: readonly Sentence[] = [
         free: summary.held === null,
       };
       return is[wanted as keyof typeof is] || `it is not: ${JSON.stringify(summary)}`;
+    },
+  },
+  {
+    form: "no zone away for over TIME",
+    pattern: /^no zone away for over (\S+)$/,
+    judge: (world, [time]) => {
+      const { nowMs, seenOnline } = world;
+      const away: string[] = [];
+      for (const { name } of world.zones) {
+        if (!seenOnline.has(name) || presenceOf(world, name) === "online") {
+          seenOnline.set(name, nowMs);
+        }
+        const awayMs = nowMs - seenOnline.get(name)!;
+        world.awayMsMax = Math.max(world.awayMsMax, awayMs);
+        if (awayMs > durationMs(time!)!) away.push(`${name} for ${awayMs} ms`);
+      }
+      return away.length === 0 || away.join(", ");
+    },
+    measured: ({ awayMsMax }) => Math.round(awayMsMax),
+  },
+  {
+    form: "zone ZONE claimed twice|once",
+    pattern: /^zone (\S+) claimed (twice|once)$/,
+    judge: (world, [zone, wanted]) => {
+      const insight = world.global?.disk.image.get({ type: "ZoneInsight", mesh: "", name: zone! });
+      const { alarm } = (insight?.spec["ursa"] ?? {}) as JsonObject;
+      const is = alarm === undefined ? "once" : "twice";
+      return is === wanted || `its alarm: ${alarm}`;
+    },
+  },
+  {
+    form: "PROCESS refused",
+    pattern: /^(\S+) refused$/,
+    judge: (world, [process]) => {
+      const uplink = world.plane(process!).kernel?.actors().find(({ path }) => path === "uplink");
+      const { lastError } = (uplink?.summary ?? {}) as unknown as UplinkStatus;
+      const isRefusal = /^(FAILED_PRECONDITION|PERMISSION_DENIED|UNAUTHENTICATED)/;
+      return isRefusal.test(lastError ?? "") || `its last error: ${lastError}`;
     },
   },
   {
@@ -136,6 +177,14 @@ const SENTENCES: readonly Sentence[] = [
       const { rejected = {} } = (insight?.spec["ursa"] ?? {}) as Pick<UplinkStatus, "rejected">;
       const is = rejected[type!] === undefined ? "has all" : "lacks";
       return is === wanted || `its insight says: ${JSON.stringify(rejected)}`;
+    },
+  },
+  {
+    form: "at most N deletions in PROCESS",
+    pattern: /^at most (\d+) deletions in (\S+)$/,
+    judge: (world, [count, process]) => {
+      const gone = world.deleted.get(process!) ?? [];
+      return gone.length <= Number(count) || `there were ${gone.length}: ${gone.join(", ")}`;
     },
   },
   {
@@ -210,17 +259,10 @@ export function expect(world: World, { of, with: { within = 0, for: forMs = 0 } 
     const verdict = sentence.judge(world, words);
     const passedMs = Math.round(world.nowMs - fromMs);
     if (verdict === true) {
-      world.figures.push({
-        what: of,
-        ms: passedMs,
-        withinMs: Number(within),
-        forMs: Number(forMs),
-      });
+      const figure = { what: of, ms: passedMs, withinMs: Number(within), forMs: Number(forMs) };
+      world.figures.push(figure);
       world.note("expect", () => `${of}: after ${passedMs} ms`, true);
-      return stays(world, of, {
-        verdict: () => sentence.judge(world, words),
-        forMs: Number(forMs),
-      });
+      return stays(world, figure, { sentence, words });
     }
     if (passedMs >= Number(within)) {
       return world.violate("scenario", `${of} within ${within} ms: ${verdict}`);
@@ -233,14 +275,18 @@ export function expect(world: World, { of, with: { within = 0, for: forMs = 0 } 
 /** And is so at each look, for as long as it was said. */
 function stays(
   world: World,
-  what: string,
-  { verdict, forMs }: { readonly verdict: () => Verdict; readonly forMs: number },
+  figure: Figure,
+  { sentence, words }: { readonly sentence: Sentence; readonly words: readonly string[] },
 ): void {
+  const { what, forMs } = figure;
   const untilMs = world.nowMs + forMs;
   const look = (): void => {
-    const is = verdict();
+    const is = sentence.judge(world, words);
     if (is !== true) return world.violate("scenario", `${what} no more: ${is}`);
-    if (world.nowMs < untilMs) world.agenda.after(Math.max(LOOK_MS, forMs / LOOKS_MAX), look);
+    if (world.nowMs < untilMs) {
+      return world.agenda.after(Math.max(LOOK_MS, forMs / LOOKS_MAX), look);
+    }
+    if (sentence.measured) figure.mostMs = sentence.measured(world);
   };
   if (forMs > 0) look();
 }

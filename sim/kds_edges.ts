@@ -32,6 +32,7 @@ import {
   type ServerEvent,
   type StreamKind,
   ZONE_PING_HEALTH,
+  type ZoneRun,
 } from "../kds/wire.ts";
 import { decode, encode } from "../proto/mod.ts";
 import type { DialOptions, End, Ended, Handler, Network, Site } from "./network.ts";
@@ -75,6 +76,18 @@ const PEER_ERROR: Readonly<Record<string, number>> = {
   failed_precondition: FAILED_PRECONDITION,
 };
 
+/** What the library calls them. */
+const STATUS: Readonly<Record<number, string>> = {
+  [INVALID_ARGUMENT]: "INVALID_ARGUMENT",
+  [PERMISSION_DENIED]: "PERMISSION_DENIED",
+  [RESOURCE_EXHAUSTED]: "RESOURCE_EXHAUSTED",
+  [FAILED_PRECONDITION]: "FAILED_PRECONDITION",
+  [ABORTED]: "ABORTED",
+  [INTERNAL]: "INTERNAL",
+  [UNAVAILABLE]: "UNAVAILABLE",
+  [UNAUTHENTICATED]: "UNAUTHENTICATED",
+};
+
 const KDS_DIAL: DialOptions = {
   port: "kds",
   timeoutMs: REACH_MS_MAX,
@@ -90,6 +103,7 @@ const text = new TextEncoder();
 interface Headers {
   readonly zone: string;
   readonly authorization: string | null;
+  readonly run: ZoneRun;
   readonly reports?: string;
   readonly digests?: string;
 }
@@ -193,8 +207,15 @@ export class KdsServerEdge {
     }
   }
 
+  /** As a process that stops in order. */
+  endAll(): void {
+    for (const stream of [...this.#open.keys()]) {
+      this.#end(stream, { code: UNAVAILABLE, message: "global is stopping" });
+    }
+  }
+
   #opened(end: End, channel: string, bytes: Uint8Array): string | null {
-    const { zone, authorization } = JSON.parse(new TextDecoder().decode(bytes)) as Headers;
+    const { zone, run, authorization } = JSON.parse(new TextDecoder().decode(bytes)) as Headers;
     const kind = channel.split(" ")[0] as StreamKind;
     const stream = `kds-${++this.#serial}`;
     const sinceMs = this.#host.network.agenda.nowMs;
@@ -214,7 +235,7 @@ export class KdsServerEdge {
       stream,
       kind,
       zone,
-      caller: callerOf(end, authorization),
+      caller: callerOf(end, { run, authorization }),
     };
     if (!this.#host.deliver(GLOBAL, event)) {
       this.#end(stream, { code: UNAVAILABLE, message: "too many zones connect at once" });
@@ -258,7 +279,7 @@ export class KdsServerEdge {
   }
 
   #health(end: End, channel: string, bytes: Uint8Array): void {
-    const { zone, reports, authorization, digests = "" } = JSON.parse(
+    const { zone, run, reports, authorization, digests = "" } = JSON.parse(
       new TextDecoder().decode(bytes),
     ) as Headers;
     const check = `check-${++this.#serial}`;
@@ -272,7 +293,7 @@ export class KdsServerEdge {
       tag: "health_checked",
       check,
       zone,
-      caller: callerOf(end, authorization),
+      caller: callerOf(end, { run, authorization }),
       reports: readReports(reports ?? "[]"),
       digests: readDigests(digests),
     };
@@ -313,13 +334,15 @@ interface Live {
 export class KdsClientEdge {
   readonly #host: Host;
   readonly #global: Site;
+  readonly #run: ZoneRun;
   #live: Live | null = null;
   #healthChecks = 0;
   #reopened = 0;
 
-  constructor(host: Host, global: Site) {
+  constructor(host: Host, global: Site, run: ZoneRun) {
     this.#host = host;
     this.#global = global;
+    this.#run = run;
   }
 
   get end(): End | null {
@@ -362,7 +385,7 @@ export class KdsClientEdge {
       end.handler = {
         frame: (channel, bytes) => this.#received(live, channel, bytes),
         ended: (channel, { code, message }) =>
-          this.#ended(live, channel, zone, `${code}: ${message}`),
+          this.#ended(live, channel, zone, `${STATUS[code] ?? code}: ${message}`),
         lost: (reason) => this.#lost(live, reason),
       };
       for (const kind of KINDS) end.send(kind, this.#headers(zone));
@@ -460,7 +483,7 @@ export class KdsClientEdge {
   }
 
   #headers(zone: string, told: Pick<Headers, "reports" | "digests"> = {}): Uint8Array {
-    const headers: Headers = { zone, authorization: this.#host.token(), ...told };
+    const headers: Headers = { zone, run: this.#run, authorization: this.#host.token(), ...told };
     return text.encode(JSON.stringify(headers));
   }
 
@@ -469,10 +492,13 @@ export class KdsClientEdge {
   }
 }
 
-function callerOf({ peer }: End, authorization: string | null): CallerInfo {
+function callerOf(
+  { peer }: End,
+  { run, authorization }: Pick<Headers, "run" | "authorization">,
+): CallerInfo {
   const features = [ZONE_PING_HEALTH, HASH_SUFFIX];
   const given = authorization === null ? [] : [`Bearer ${authorization}`];
-  return { features, version: "sim", peer: peer.site.name, authorization: given, run: null };
+  return { features, version: "sim", peer: peer.site.name, authorization: given, run };
 }
 
 function noteMessage({ network, site, count }: Host, event: ServerEvent | ClientEvent): void {

@@ -13,7 +13,7 @@ import { type Mix, mixOf } from "./plan.ts";
 import { reportText } from "./report.ts";
 import { run, type RunOptions } from "./run.ts";
 import { optionsOf, parseScenario, type Scenario } from "./scenario.ts";
-import { figureText, rowOf, withTable } from "./scenario_table.ts";
+import { figureText, rowOf, withRows } from "./scenario_table.ts";
 import { mixText } from "./seeds.ts";
 import { VERBS } from "./steps.ts";
 
@@ -62,7 +62,7 @@ const command = new Command("sim")
   .option("--mutant <name>", "with a deliberate bug")
   .option("--trace", "print everything that happened in a run that went wrong")
   .option("--coverage", "print what was hit how often, and what never")
-  .option("--record", "of `scenarios`: write what was measured into docs/simulation.md")
+  .option("--record", "of scenarios: write what was measured into docs/simulation.md")
   .option("--branches", "print which branches of the actors were never taken")
   .option("--zones <n>", "zones; like the next four, drawn from the seed if not given", number)
   .option("--proxies <n>", "proxies of each zone", number)
@@ -168,9 +168,10 @@ async function scenarios(wanted: string): Promise<Coverage> {
       tell(options, outcome.violation);
     }
   }
-  if (flags.record && wanted === "scenarios") {
+  if (flags.record) {
     const file = join(ROOT, "docs", "simulation.md");
-    await Deno.writeTextFile(file, withTable(await Deno.readTextFile(file), rows));
+    const there = scenarioNames();
+    await Deno.writeTextFile(file, withRows(await Deno.readTextFile(file), rows, there));
   }
   return coverage;
 }

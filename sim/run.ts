@@ -1,6 +1,7 @@
 // One run: a world, what happens in it, then everything healed, at rest, idle, and empty again.
 
 import type { Tree } from "../actors/runtime/tree.ts";
+import { isLocal } from "../kds/filter.ts";
 import { everyCheck } from "./checks/mod.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import { mesh } from "../tests/system/zone_edits.ts";
@@ -162,6 +163,12 @@ function empty(world: World, baseline: ReadonlyMap<string, number>): void {
   );
   for (const { type, mesh: within, name } of policies) {
     world.write(writer, [{ op: "delete", key: { type, mesh: within, name } }]);
+  }
+  for (const zone of world.zones) {
+    const own = zone.disk.image.list("MeshTimeout").filter((one) => isLocal(one, "zone"));
+    for (const { type, mesh: within, name } of own) {
+      world.write(zone, [{ op: "delete", key: { type, mesh: within, name } }]);
+    }
   }
   world.write(writer, [
     { op: "put", resource: mesh("default") },

@@ -4,6 +4,7 @@ import { parseDocument } from "yaml";
 import { InvalidError } from "../core/errors.ts";
 import { isObject } from "../core/json.ts";
 import type { Violation } from "../core/violation.ts";
+import { durationMs } from "./duration.ts";
 import { DEFAULT_MIX, planOf } from "./plan.ts";
 import type { RunOptions } from "./run.ts";
 import { type Step, type Verb, VERBS, type With } from "./steps.ts";
@@ -21,16 +22,9 @@ export interface Scenario {
   readonly steps: readonly Step[];
 }
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
 const DURATIONS = ["for", "within", "delay", "stalls", "slow", "by", "gap", "every"];
 /** What follows by itself after the last step. */
 const AFTERWARDS_MS = 1_000;
-
-/** `500ms`, `5s`, `2m`, `48h`; also negative. */
-export function durationMs(text: string): number | null {
-  const match = /^(-?\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
-  return match ? Number(match[1]) * UNITS[match[2]!]! : null;
-}
 
 export function parseScenario(name: string, text: string): Scenario {
   const document = parseDocument(text);

@@ -1,5 +1,6 @@
 // The table of scenarios in docs/simulation.md: what each says, and what was measured when it ran.
 
+import { durationText } from "./duration.ts";
 import type { Scenario } from "./scenario.ts";
 import type { Figure } from "./world.ts";
 
@@ -13,22 +14,33 @@ export function rowOf(
   return `| ${name} | ${says} | ${figures.map(figureText).join("; ")} |`;
 }
 
-export function figureText({ what, ms, withinMs, forMs }: Figure): string {
+export function figureText({ what, ms, withinMs, forMs, mostMs }: Figure): string {
   const took = withinMs === 0
     ? ""
     : `: ${ms === 0 ? "at once" : durationText(ms)} (of ${durationText(withinMs)})`;
-  return `${what}${took}${forMs > 0 ? `, for ${durationText(forMs)}` : ""}`;
+  const stayed = forMs > 0 ? `, for ${durationText(forMs)}` : "";
+  return `${what}${took}${stayed}${
+    mostMs === undefined ? "" : ` (longest: ${durationText(mostMs)})`
+  }`;
 }
 
-export function durationText(ms: number): string {
-  if (ms >= 3_600_000) return `${ms / 3_600_000} h`;
-  if (ms >= 120_000 && ms % 60_000 === 0) return `${ms / 60_000} min`;
-  return ms >= 1_000 ? `${ms / 1_000} s` : `${ms} ms`;
+/** New rows in the place of the old ones; those of scenarios that are not there go. */
+export function withRows(
+  document: string,
+  rows: readonly string[],
+  names: readonly string[],
+): string {
+  const table = TABLE.exec(document);
+  if (!table) throw new Error("docs/simulation.md has no place for the scenarios");
+  const byName = new Map(
+    [...table[0].split("\n").slice(2), ...rows].map((row) => [nameOf(row), row]),
+  );
+  const kept = [...byName].flatMap(([name, row]) => names.includes(name) ? [row] : []);
+  return document.replace(TABLE, () => [...HEAD, ...inOrder(kept)].join("\n"));
 }
 
-export function withTable(document: string, rows: readonly string[]): string {
-  if (!TABLE.test(document)) throw new Error("docs/simulation.md has no place for the scenarios");
-  return document.replace(TABLE, () => [...HEAD, ...inOrder(rows)].join("\n"));
+function nameOf(row: string): string {
+  return row.split(" ")[1]!;
 }
 
 /** GD-2 before GD-10. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { parseScenario } from "./scenario.ts";
-import { durationText, rowOf, withTable } from "./scenario_table.ts";
+import { durationText } from "./duration.ts";
+import { rowOf, withRows } from "./scenario_table.ts";
 
 const here = (path: string) => new URL(path, import.meta.url);
 
@@ -12,7 +13,7 @@ Deno.test("docs/simulation.md says of each scenario what its file says", async (
     const { says } = parseScenario(name, text);
     assert(
       document.includes(`| ${name} | ${says} |`),
-      `${name} is not there as it is now: run \`deno task sim scenarios --record\``,
+      `${name} is not there as it is now: run \`deno task sim ${name} --record\``,
     );
   }
 });
@@ -34,9 +35,12 @@ Deno.test("durationText() is as people write it", () => {
   assert.deepEqual(texts, ["20 ms", "1 s", "90 s", "5 min", "48 h"]);
 });
 
-Deno.test("withTable() puts rows in the order of their numbers, and leaves the rest", () => {
-  const document = "a\n\n<!-- scenarios -->\n\nold\n\n<!-- /scenarios -->\n\nb\n";
-  const written = withTable(document, ["| GD-10 | x | y |", "| GD-2 | x | y |"]);
+Deno.test("withRows() replaces rows, in the order of their numbers, and leaves the rest", () => {
+  const old = "| name |\n| --- |\n| GD-2 | old | y |\n| GD-3 | x | y |\n| GD-4 | gone | y |";
+  const document = `a\n\n<!-- scenarios -->\n\n${old}\n\n<!-- /scenarios -->\n\nb\n`;
+  const rows = ["| GD-10 | x | y |", "| GD-2 | new | y |"];
+  const written = withRows(document, rows, ["GD-2", "GD-3", "GD-10"]);
   assert(written.startsWith("a\n\n<!-- scenarios -->\n\n| name |"));
-  assert(written.endsWith("| GD-2 | x | y |\n| GD-10 | x | y |\n\n<!-- /scenarios -->\n\nb\n"));
+  const table = "| GD-2 | new | y |\n| GD-3 | x | y |\n| GD-10 | x | y |";
+  assert(written.endsWith(`${table}\n\n<!-- /scenarios -->\n\nb\n`));
 });

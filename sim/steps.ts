@@ -26,6 +26,7 @@ import {
   permission,
   route,
   sidecar,
+  timeout,
 } from "../tests/system/zone_edits.ts";
 import { FLAWS } from "./tokens.ts";
 import { REVOKED, rotate, token } from "./token_steps.ts";
@@ -96,7 +97,8 @@ export const VERBS = {
   },
   policy: {
     kind: "work",
-    says: "a policy is written; kind is permission or route; gone: it is deleted",
+    says:
+      "a policy is written (in: a zone); kind is permission, route, timeout or producer; gone: deleted",
     run: writePolicy,
   },
   policies: {
@@ -134,11 +136,21 @@ export const VERBS = {
   },
   kill: {
     kind: "fault",
-    says: "a process is killed; power: with its machine; for: starts again after that",
-    run: (world, { of, with: { power = false, for: forMs = FOREVER_MS } }) => {
+    says:
+      "a process is killed (power: with its machine) or asked to stop; for: it is back after that",
+    run: (world, { of, with: { power = false, asked = false, for: forMs = FOREVER_MS } }) => {
       const plane = world.plane(of);
-      plane.kill(Boolean(power));
+      if (asked) plane.stop();
+      else plane.kill(Boolean(power));
       world.agenda.after(Number(forMs), () => world.start(plane));
+    },
+  },
+  namesake: {
+    kind: "fault",
+    says: "a second control plane starts with the name of a zone and an empty store; for: it ends",
+    run: (world, { of, with: { for: forMs = FOREVER_MS } }) => {
+      const plane = world.namesake(of);
+      world.agenda.after(Number(forMs), () => plane.kill(false));
     },
   },
   start: {
@@ -519,18 +531,37 @@ function writtenByHand(world: World, step: Step): void {
 
 // ---- resources
 
+const POLICY_TYPES: Readonly<Record<string, string>> = {
+  permission: "TrafficPermission",
+  route: "TrafficRoute",
+  timeout: "MeshTimeout",
+  producer: "MeshTimeout",
+};
+
 function writePolicy(world: World, { of, with: given }: Step): void {
   const [mesh, name] = of.split("/") as [string, string];
-  const { kind = "permission", from = "*", to = "*", gone = false, broken = false } = given;
-  const type = kind === "route" ? "TrafficRoute" : "TrafficPermission";
-  const plane = world.writer;
+  const { kind = "permission", gone = false, in: where } = given;
+  const type = POLICY_TYPES[String(kind)]!;
+  const plane = where === undefined ? world.writer : world.zone(String(where));
   if (gone) return world.write(plane, [{ op: "delete", key: { type, mesh, name } }]);
+  world.write(plane, [{
+    op: "put",
+    resource: policyOf({ mesh, name, kind: String(kind) }, given),
+  }]);
+}
+
+function policyOf(
+  { mesh, name, kind }: { readonly mesh: string; readonly name: string; readonly kind: string },
+  given: With,
+): Draft {
+  const { from = "*", to = "*", broken = false } = given;
+  if (kind === "timeout") return timeout(mesh, name);
+  if (kind === "producer") return timeout(mesh, name, "shop");
   const resource: Draft = kind === "route"
     ? route(mesh, name, String(from), { split: splitOf(given) })
     : permission(mesh, name, String(from), String(to));
   // As nobody could write it through the API: it cannot even be put into bytes.
-  const written = broken ? { ...resource, spec: { sources: "nonsense" } } : resource;
-  world.write(plane, [{ op: "put", resource: written }]);
+  return broken ? { ...resource, spec: { sources: "nonsense" } } : resource;
 }
 
 function splitOf({ to = "web", weight = 20, zone = "east" }: With): JsonObject[] {
@@ -549,7 +580,7 @@ function editPolicies(world: World, { of, with: given }: Step): void {
   for (let n = 0; n < Number(count); n++) {
     const name = `${named}-${n % Number(over)}`;
     world.agenda.after(n * Number(gap), () => {
-      const resource = permission(of, name, String(from ?? `from-${n}`));
+      const resource = permission(of, name, String(from ?? `from-${Math.round(world.nowMs)}`));
       world.write(plane, [{ op: "put", resource }]);
     });
   }

@@ -15,7 +15,7 @@ import { type LogLimit, logLimit } from "../cli/log_limit.ts";
 import type { ControlPlaneConfig, Mode } from "../cli/settings.ts";
 import { type ProxyKey, proxyText } from "../core/proxy.ts";
 import type { JsonObject } from "../core/resource.ts";
-import { CLUSTER_ID_CONFIG } from "../kds/filter.ts";
+import type { Epoch } from "../kds/epochs.ts";
 import { asksToCompare, type KdsResponse } from "../kds/wire.ts";
 import type { CommitResult, Op } from "../store/store.ts";
 import type { Dialect } from "../xds/stream.ts";
@@ -38,6 +38,7 @@ const TICK_MS = 1_000;
 const LINES_KEPT = 10_000;
 /** After everything is healed: keys have arrived by then. */
 const NEW_TOKENS_MS = 10_000;
+export const NAMESAKE = ".namesake";
 /** Of the id of a second process with a proxy's name. */
 export const TWIN = ".twin";
 
@@ -80,7 +81,7 @@ interface LogLine {
 
 /** What may be known of a zone's link. */
 interface UplinkSeen {
-  readonly session: { readonly global: { readonly clusterId: string } | null } | null;
+  readonly session: { readonly global: { readonly epochs: readonly Epoch[] } | null } | null;
   readonly allegiance: { readonly held: unknown };
 }
 
@@ -90,6 +91,8 @@ export interface Figure {
   readonly withinMs: number;
   /** How long it then had to stay so. */
   readonly forMs: number;
+  /** The longest time of what there was to measure meanwhile. */
+  mostMs?: number;
 }
 
 export interface WorldOptions {
@@ -115,6 +118,8 @@ export class World {
   readonly luck: Luck;
   readonly global: ControlPlane | null;
   readonly zones: readonly ControlPlane[];
+  /** Second control planes with the name of a zone, which nobody looks at but scenarios. */
+  readonly namesakes = new Map<string, ControlPlane>();
   readonly envoys = new Map<string, Envoy>();
   /** By proxy; part of its address. */
   readonly serials = new Map<string, number>();
@@ -134,6 +139,9 @@ export class World {
   replaced = false;
   /** What scenarios measured. */
   readonly figures: Figure[] = [];
+  /** When each zone had both streams last, and how long one had been without. */
+  readonly seenOnline = new Map<string, number>();
+  awayMsMax = 0;
   /** Since the last mark: keys that were deleted, by process. */
   readonly deleted = new Map<string, string[]>();
   /** Since the last mark: responses by receiver and type. */
@@ -198,9 +206,24 @@ export class World {
   }
 
   plane(name: string): ControlPlane {
-    const found = this.planes.find((plane) => plane.name === name);
+    const found = this.namesakes.get(name) ?? this.planes.find((plane) => plane.name === name);
     if (!found) throw new Error(`no process "${name}" in this world`);
     return found;
+  }
+
+  /** Starts, or starts again, another process that says it is `zone`; its own name is in its place. */
+  namesake(zone: string): ControlPlane {
+    const name = `${zone}${NAMESAKE}`;
+    let plane = this.namesakes.get(name);
+    if (!plane) {
+      this.#farLink(name);
+      plane = this.#controlPlane("remote", zone, this.network.site(GLOBAL), name);
+      this.namesakes.set(name, plane);
+    }
+    // As on a machine that was copied.
+    plane.token = this.zone(zone).token;
+    plane.start();
+    return plane;
   }
 
   zone(name: string): ControlPlane {
@@ -309,7 +332,9 @@ export class World {
       if (this.heldBack.has(zone)) return;
       const uplink = plane.kernel?.peek("uplink") as UplinkSeen | undefined;
       const { global } = uplink?.session ?? {};
-      const isAccepted = global?.clusterId === this.#clusterId() && !uplink?.allegiance.held;
+      // Its session may be with the one before, which it obeyed.
+      const isPresent = global?.epochs.at(-1)?.id === this.global?.instanceId;
+      const isAccepted = isPresent && !uplink?.allegiance.held;
       if (isAccepted && this.nowMs >= untilMs) return;
       if (global && !isAccepted) {
         plane.ask("uplink", (reply): UplinkMsg => ({ tag: "accept_global", reply }), () => {});
@@ -321,6 +346,7 @@ export class World {
 
   /** Everything that was broken is whole from now on. */
   heal(): void {
+    for (const namesake of this.namesakes.values()) namesake.kill(false);
     // Some are let in only when they have new tokens.
     const untilMs = this.nowMs + 3 * NEW_TOKENS_MS;
     if (this.replaced) { for (const { name } of this.zones) this.accept(name, untilMs); }
@@ -380,11 +406,6 @@ export class World {
     this.counts.set(what, (this.counts.get(what) ?? 0) + by);
   }
 
-  #clusterId(): unknown {
-    const key = { type: "Config", mesh: "", name: CLUSTER_ID_CONFIG };
-    return this.global?.disk.image.get(key)?.spec["config"];
-  }
-
   #pairs(): readonly (readonly [string, string])[] {
     const names = [...this.planes.map(({ name }) => name)];
     const proxies = [...this.envoys.keys()].flatMap((id) => {
@@ -418,9 +439,11 @@ export class World {
     }
   }
 
-  #controlPlane(mode: Mode, name: string, global: Site | null): ControlPlane {
+  /** `where`: its site, when that has another name than it. */
+  #controlPlane(mode: Mode, name: string, global: Site | null, where = name): ControlPlane {
     const { seed, around = (tree: Tree) => tree } = this.options;
-    const diskDice = new Dice(seed, `disk ${name}`);
+    const diskDice = new Dice(seed, `disk ${where}`);
+    const seen = where === name;
     const disk = new Disk({
       agenda: this.agenda,
       dice: diskDice,
@@ -429,15 +452,15 @@ export class World {
       events: {
         committed: (commit) => {
           this.journal.number(commit.revision);
-          this.note(name, () => `commits ${commit.revision}: ${keysOf(commit)}`);
-          this.#noteDeletions(name, commit);
-          this.#each((check) => check.committed?.(plane, commit));
+          this.note(where, () => `commits ${commit.revision}: ${keysOf(commit)}`);
+          this.#noteDeletions(where, commit);
+          if (seen) this.#each((check) => check.committed?.(plane, commit));
         },
       },
     });
     const plane: ControlPlane = new ControlPlane({
       config: this.#config(mode, name),
-      site: this.network.site(name),
+      site: this.network.site(where),
       global,
       network: this.network,
       dice: this.dice.process,
@@ -448,7 +471,7 @@ export class World {
       around: (tree, where) =>
         watched(around(tree, where, this), this.turns, (path, msg) => {
           if (msg.tag === "response_received") this.#noteResponse(where, msg as never);
-          this.#each((check) => check.turned?.(where, path, msg));
+          if (seen) this.#each((check) => check.turned?.(where, path, msg));
         }),
       reports: {
         logged: (where, level, message, fields) => this.#logged(where, level, message, fields),

@@ -61,3 +61,15 @@ export function route(mesh: string, name: string, service: string, conf: JsonObj
   const spec = { sources: match("*"), destinations: match(service), conf };
   return { type: "TrafficRoute", mesh, name, labels: {}, spec };
 }
+
+/** With a namespace it is a producer's, as zones on Kubernetes write it for their callers. */
+export function timeout(mesh: string, name: string, namespace?: string): Draft {
+  const labels = {
+    "kuma.io/mesh": mesh,
+    "kuma.io/policy-role": "producer",
+    "k8s.kuma.io/namespace": namespace ?? "",
+  };
+  const targetRef = namespace ? { kind: "MeshService", name: "web" } : { kind: "Mesh" };
+  const spec = { to: [{ targetRef, default: { connectionTimeout: "5s" } }] };
+  return { type: "MeshTimeout", mesh, name, labels: namespace ? labels : {}, spec };
+}
