@@ -31,6 +31,7 @@ const ENVOY_ROOTS = [
   "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
   "envoy.extensions.regex_engines.v3.GoogleRE2",
   "envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate",
+  "envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
   "envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
   "envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext",
   "envoy.extensions.transport_sockets.tls.v3.Secret",

@@ -220,14 +220,19 @@ export class Zone {
   }
 
   async startIngress(): Promise<Proxy> {
-    this.ingress = await this.#startProxy(`ingress-${this.name}`, {
-      address: this.block.address(2),
+    this.ingress = await this.startAnotherIngress(`ingress-${this.name}`, 2);
+    return this.ingress;
+  }
+
+  /** Besides the zone's own one. */
+  startAnotherIngress(name: string, host = this.#nextHost()): Promise<Proxy> {
+    return this.#startProxy(name, {
+      address: this.block.address(host),
       port: 10_001,
       template: INGRESS_TEMPLATE,
       vars: {},
       flags: ["--proxy-type", "ingress"],
     });
-    return this.ingress;
   }
 
   /** A workload and its proxy; both serve when this resolves. */

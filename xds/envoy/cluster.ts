@@ -4,7 +4,14 @@ import type { LoadBalancer } from "../../core/proxy_draft.ts";
 import type { Protocol } from "../../core/mesh_view.ts";
 import type { JsonObject } from "../../core/resource.ts";
 import { isIpv6, type SocketAddress, statName } from "./names.ts";
-import { CONNECT_TIMEOUT, INBOUND_IDLE, UPSTREAM_IDLE } from "./timeouts.ts";
+import {
+  CONNECT_TIMEOUT,
+  EJECTION,
+  INBOUND_IDLE,
+  PEER_PING,
+  RETRIES_MAX,
+  UPSTREAM_IDLE,
+} from "./timeouts.ts";
 
 const HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
@@ -24,8 +31,13 @@ export function serviceCluster(
   return {
     ...discovered(name),
     ...balanced(loadBalancer),
+    circuit_breakers: { thresholds: [{ max_retries: RETRIES_MAX }] },
     ...(transportSocket && { transport_socket: transportSocket }),
-    ...httpOptions({ http_version: "http2", idle: isHttp(protocol) ? UPSTREAM_IDLE : null }),
+    ...httpOptions({
+      http_version: "http2",
+      idle: isHttp(protocol) ? UPSTREAM_IDLE : null,
+      ping: PEER_PING,
+    }),
   };
 }
 
@@ -48,6 +60,7 @@ function discovered(name: string): JsonObject {
     type: "EDS",
     connect_timeout: CONNECT_TIMEOUT,
     eds_cluster_config: { eds_config: { ads: {}, resource_api_version: "V3" } },
+    outlier_detection: EJECTION,
   };
 }
 
@@ -124,14 +137,20 @@ function socketEndpoint({ address, port }: SocketAddress): JsonObject {
 }
 
 function httpOptions(
-  { http_version, idle }: { readonly http_version: "http" | "http2"; readonly idle: string | null },
+  { http_version, idle, ping }: {
+    readonly http_version: "http" | "http2";
+    readonly idle: string | null;
+    readonly ping?: JsonObject;
+  },
 ): JsonObject {
   return {
     typed_extension_protocol_options: {
       [HTTP_OPTIONS]: {
         "@type": `type.googleapis.com/${HTTP_OPTIONS}`,
         ...(idle && { common_http_protocol_options: { idle_timeout: idle } }),
-        explicit_http_config: { [`${http_version}_protocol_options`]: {} },
+        explicit_http_config: {
+          [`${http_version}_protocol_options`]: ping ? { connection_keepalive: ping } : {},
+        },
       },
     },
   };

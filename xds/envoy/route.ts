@@ -12,7 +12,13 @@ import type {
 import type { JsonObject } from "../../core/resource.ts";
 import { sortedEntries } from "../../core/tags.ts";
 import { destinationClusterName } from "./names.ts";
-import { CONNECT_TRIES, ENDPOINT_DRAWS, REQUEST_TIMEOUT, RETRY_ON } from "./timeouts.ts";
+import {
+  CONNECT_TRIES,
+  ENDPOINT_DRAWS,
+  NEAR_TRIES,
+  REQUEST_TIMEOUT,
+  RETRY_ON,
+} from "./timeouts.ts";
 
 /** Tags of the sender, for policies of the receiving side. */
 const TAGS_HEADER = "x-kuma-tags";
@@ -77,6 +83,14 @@ const RETRY_POLICY: JsonObject = {
     },
   }],
   host_selection_retry_max_attempts: ENDPOINT_DRAWS,
+  retry_priority: {
+    name: "envoy.retry_priorities.previous_priorities",
+    typed_config: {
+      "@type":
+        "type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+      update_frequency: NEAR_TRIES,
+    },
+  },
 };
 
 function route({ match, modify, split }: RouteDraft): JsonObject {
