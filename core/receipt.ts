@@ -31,8 +31,10 @@ export interface ZoneReceipt {
   readonly zone: string;
   /** The zone acknowledged the resources of this revision. */
   readonly delivered: boolean;
-  /** From the commit to the zone's acknowledgement; null while there is none. */
+  /** From the commit to the zone's answer; null while there is none. */
   readonly ms: number | null;
+  /** What it said of resources that it did not take, which may be others of the same type. */
+  readonly rejected?: string;
   /** It has no connection now, so nothing is waited for: it gets the newest state when it is back. */
   readonly offline?: true;
   /** Its answer, or what its proxies say, is still to come. */

@@ -363,6 +363,38 @@ export const MUTANTS: readonly Mutant[] = [
     ),
   },
   {
+    name: "a receipt lies early",
+    says: "a change counts as taken by proxies that have only been sent it",
+    around: at(
+      "receipts",
+      hears((msg) =>
+        msg.tag === "proxy_progress" && msg.outcome.state === "pending"
+          ? { ...msg, outcome: { state: "acked" } }
+          : msg
+      ),
+    ),
+  },
+  {
+    name: "a receipt forgets whom it concerns",
+    says: "a change counts as complete before any proxy has taken it",
+    around: at(
+      "receipts",
+      hears((msg) => msg.tag === "change_announced" ? { ...msg, proxies: [] } : msg),
+    ),
+  },
+  {
+    name: "a zone counts as told too early",
+    says: "a change counts as delivered to a zone that is still being sent it",
+    around: at(
+      "zones",
+      does((effect) =>
+        isSend(effect, "zone_progress")
+          ? [{ ...effect, msg: { ...effect.msg, revision: effect.msg.revision + 1 } }]
+          : [effect]
+      ),
+    ),
+  },
+  {
     name: "actors of proxies stay",
     says: "memory grows with every proxy that ever was there",
     around: at("dataplanes", never((effect) => effect.do === "stop")),

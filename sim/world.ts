@@ -129,7 +129,7 @@ export class World {
   /** What every actor was told. */
   readonly turns: Turns = new Map();
   readonly warnings = new Map<string, number>();
-  readonly dice: { readonly process: Dice; readonly proxies: Dice };
+  readonly dice: { readonly process: Dice; readonly proxies: Dice; readonly checks: Dice };
   readonly pace: Pace;
   readonly tokens: Tokens;
   violation: Violation | null = null;
@@ -164,7 +164,8 @@ export class World {
     this.network = new Network(this.agenda, this.journal, seed);
     this.luck = new Luck(seed, options.bad);
     this.network.late = () => this.luck.strikes("a frame is late by half a second") ? 500 : 0;
-    this.dice = { process: new Dice(seed, "process"), proxies: new Dice(seed, "proxies") };
+    const dice = (concern: string) => new Dice(seed, concern);
+    this.dice = { process: dice("process"), proxies: dice("proxies"), checks: dice("checks") };
     this.pace = this.dice.process.pick([
       { turns: Infinity, sliceMs: 0 },
       { turns: 1, sliceMs: 0.01 },
@@ -342,6 +343,12 @@ export class World {
       this.agenda.after(TICK_MS, again);
     };
     again();
+  }
+
+  /** A zone does not take the global that is there for the right one, or may not. */
+  isHeld(zone: string): boolean {
+    const uplink = this.zone(zone).kernel?.peek("uplink") as UplinkSeen | undefined;
+    return this.heldBack.has(zone) || !!uplink?.allegiance.held;
   }
 
   /** Everything that was broken is whole from now on. */

@@ -43,9 +43,10 @@ export type ReceiptsMsg =
   | {
     readonly tag: "zone_progress";
     readonly zone: string;
-    /** This control plane's revision up to which the zone has ACKed everything it wants. */
+    /** This control plane's revision up to which the zone has answered for everything it wants. */
     readonly revision: number;
-    readonly rejected?: readonly string[];
+    /** Types of which it does not have all of that, with what it said. */
+    readonly rejected?: Readonly<Record<string, string>>;
     /** Up to here, the zone tells what its proxies make of it, too; 0: of nothing. */
     readonly reportsThrough: number;
   }

@@ -31,8 +31,10 @@ export const RECEIPTS_KEPT = 256;
 type Standing = { readonly state: "asked" } | (ProxyOutcome & { readonly ms: number });
 
 interface ZoneStanding {
-  /** From the commit to the zone's ACK. */
+  /** From the commit to the zone's answer. */
   readonly ms: number | null;
+  /** Why it has not taken this change; null when it has, or has not answered. */
+  readonly rejected: string | null;
   readonly offline: boolean;
   /** Whether its proxies' answers are to be waited for; one that was away may have forgotten them. */
   readonly reports: boolean;
@@ -81,6 +83,7 @@ interface Entry {
   readonly revision: number;
   readonly atMs: number;
   readonly mesh: string;
+  readonly types: ReadonlySet<string>;
   /** Actors that have not said yet whom it concerns. */
   readonly unannounced: Set<Path>;
   readonly proxies: Standings;
@@ -175,6 +178,7 @@ function committed(
     revision,
     atMs,
     mesh: meshes.size === 1 ? [...meshes][0]! : "",
+    types: new Set(keys.map(({ type }) => type)),
     unannounced: new Set(concerned.filter((path) => path.startsWith(MESHES))),
     proxies: new Standings(concerned.filter((path) => path.startsWith(PROXIES))),
     zones: forZones ? zonesOf(state, concerned) : new Map(),
@@ -208,6 +212,7 @@ function zonesOf(
     .map((path) => path.slice(ZONES.length));
   return new Map([...told, ...offlineZones].map((zone) => [zone, {
     ms: null,
+    rejected: null,
     offline: offlineZones.has(zone),
     reports: !offlineZones.has(zone),
     report: null,
@@ -270,13 +275,20 @@ function updateZone(
 
 function delivered(
   standing: ZoneStanding,
-  { revision, atMs }: Entry,
+  { revision, atMs, types }: Entry,
   progress: OfZone<"zone_progress">,
   nowMs: number,
 ): ZoneStanding {
-  if (standing.ms !== null || revision > progress.revision) return standing;
+  const isOpen = standing.ms === null || standing.rejected !== null;
+  if (!isOpen || revision > progress.revision) return standing;
+  const reasons = Object.entries(progress.rejected ?? {}).filter(([type]) => types.has(type))
+    .map(([type, reason]) => `${type}: ${reason}`);
+  if (reasons.length > 0) {
+    const ms = standing.ms ?? nowMs - atMs;
+    return { ...standing, ms, rejected: reasons.join("; "), reports: false };
+  }
   const reports = standing.reports && revision <= progress.reportsThrough;
-  return { ...standing, ms: nowMs - atMs, reports };
+  return { ...standing, ms: nowMs - atMs, rejected: null, reports };
 }
 
 function reported(
@@ -379,11 +391,12 @@ function countsOf(perProxy: readonly ProxyReceipt[]): ProxyCounts {
 }
 
 function zoneReceipt([zone, standing]: [string, ZoneStanding]): ZoneReceipt {
-  const { ms, offline, report } = standing;
+  const { ms, rejected, offline, report } = standing;
   return {
     zone,
-    delivered: ms !== null,
+    delivered: ms !== null && rejected === null,
     ms,
+    ...(rejected !== null && { rejected }),
     ...(offline && { offline }),
     ...(isPending(standing) && { awaited: true }),
     ...(report && {

@@ -158,3 +158,20 @@ Deno.test("a change is complete, and reported, when everybody whom it concerns h
     offline: 1,
   });
 });
+
+Deno.test("what a zone rejected is not delivered to it, until it has taken it after all", () => {
+  const plane = start();
+  plane.commit(10, EAST);
+  plane.commit(11, EAST, { ...POLICY, type: "Mesh" });
+  const answered = { tag: "zone_progress", zone: "east", reportsThrough: 0 } as const;
+  plane.tell({ ...answered, revision: 11, rejected: { TrafficPermission: "no such mesh" } });
+  assert.deepEqual(plane.zone(10), {
+    zone: "east",
+    delivered: false,
+    ms: 0,
+    rejected: "TrafficPermission: no such mesh",
+  });
+  assert.equal(plane.of(10).complete, true, "it has answered");
+  plane.tell({ ...answered, revision: 12 });
+  assert.deepEqual(plane.zone(10), { zone: "east", delivered: true, ms: 0 });
+});

@@ -626,16 +626,14 @@ function pump(state: State): Turn<State> {
   sends.push(...insight);
   const settled = settledRevision(down.sender);
   if (settled <= state.reportedRevision) return [noted, sends];
-  const rejected = [...rejections(down.sender, down.book)].map(([type, message]) =>
-    `${type}: ${message}`
-  );
+  const rejected = [...rejections(down.sender, down.book)];
   const progress = args.receipts === null ? [] : [
     send(args.receipts, {
       tag: "zone_progress",
       zone: args.zone,
       revision: settled,
       reportsThrough: down.reports ? down.answeredRevision : 0,
-      ...(rejected.length > 0 && { rejected }),
+      ...(rejected.length > 0 && { rejected: Object.fromEntries(rejected) }),
     }),
   ];
   return [{ ...noted, reportedRevision: settled }, [...sends, ...progress]];

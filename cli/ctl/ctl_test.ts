@@ -107,6 +107,18 @@ Deno.test("apply --wait tells when every proxy has it, and in which zones", () =
     );
   }));
 
+Deno.test("apply --wait fails when a zone did not take it, and says why", () =>
+  shell(async ({ files, run, plane }) => {
+    files.set("m", MESH);
+    const rejected = "Mesh: held back";
+    const zones = [{ zone: "east", delivered: false, ms: 15, rejected }];
+    plane.receipts.set(1, receipt(1, { zones }));
+    const { code, out, err } = await run("apply", "-f", "m", "--wait");
+    assert.notEqual(code, 0);
+    assert.match(out, /\nzone east: rejected: Mesh: held back\n/);
+    assert.match(err, /Zone east did not take it: Mesh: held back/);
+  }));
+
 Deno.test("apply --wait of what is unchanged waits for nothing, whatever became of its receipt", () =>
   shell(async ({ files, run, plane }) => {
     files.set("m", MESH);

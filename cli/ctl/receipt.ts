@@ -82,7 +82,10 @@ function countsText(counts: ProxyCounts, lastAckMs: number | null | undefined): 
   return `${acked} of ${affected} ${proxy} ACKed${after}${rest.join("")}`;
 }
 
-function zoneText({ zone, delivered, ms, offline, proxies, lastAckMs }: ZoneReceipt): string {
+function zoneText(
+  { zone, delivered, ms, rejected, offline, proxies, lastAckMs }: ZoneReceipt,
+): string {
+  if (rejected !== undefined) return `zone ${zone}: rejected: ${rejected}`;
   if (!delivered) return `zone ${zone}: ${offline ? "offline" : "not delivered yet"}`;
   const after = ms === null ? "" : ` after ${duration(ms)}`;
   const counts = proxies ? `; ${countsText(proxies, lastAckMs)}` : "";
@@ -97,6 +100,9 @@ function failureText(receipt: Receipt, timeoutMs: number): string {
   if (refused > 0) {
     const count = refused === 1 ? "1 proxy" : `${refused} proxies`;
     lines.push(`Revision ${revision} was refused by ${count}`, ...nacks.map(nackText));
+  }
+  for (const { zone, rejected } of zones) {
+    if (rejected !== undefined) lines.push(`Zone ${zone} did not take it: ${rejected}`);
   }
   if (!complete) {
     const pending = receipt.perProxy.filter(({ state }) => state === "pending")

@@ -4,6 +4,7 @@ import type { Check, World } from "../world.ts";
 import { nothingOverflows, versionsGoForward } from "./forward.ts";
 import { acksAreMeant, oneOwner } from "./owners.ts";
 import { incrementalEqualsScratch } from "./scratch.ts";
+import { receiptsClaimNothingFalse, receiptsComplete } from "./receipts.ts";
 import {
   addressesStay,
   meshesStayApart,
@@ -14,7 +15,7 @@ import {
 import { strangersTakeNothing, zonesAndGlobalAgree } from "./sync.ts";
 import { tokensAreGood } from "./tokens.ts";
 import { noWriteIsLost } from "./writes.ts";
-import { receiptsComplete, zonesTellTheTruth } from "./zone.ts";
+import { zonesTellTheTruth } from "./zone.ts";
 
 export function everyCheck(world: World): readonly Check[] {
   return [
@@ -33,6 +34,7 @@ export function everyCheck(world: World): readonly Check[] {
     zonesAndGlobalAgree(world),
     incrementalEqualsScratch(world),
     zonesTellTheTruth(world),
+    receiptsClaimNothingFalse(world),
     receiptsComplete(world),
   ];
 }

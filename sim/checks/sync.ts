@@ -35,6 +35,11 @@ export function zonesAndGlobalAgree(world: World): Check {
   };
 }
 
+/** A zone has what global has for it, of one type. */
+export function hasArrived(global: ControlPlane, zone: ControlPlane, type: string): void {
+  checkDown(global, zone, KINDS.byName(type)!);
+}
+
 /** Who lost its memory, or is another, takes nothing away that it did not bring. */
 export function strangersTakeNothing(world: World): Check {
   return {

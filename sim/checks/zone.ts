@@ -1,8 +1,6 @@
 // What is true of every zone in which nothing is under way.
 
 import assert from "node:assert/strict";
-import { RECEIPTS } from "../../actors/receipts/messages.ts";
-import { receiptOf, type ReceiptsState } from "../../actors/receipts/receipts.ts";
 import { type Inbound, isReady } from "../../core/dataplane.ts";
 import type { JsonObject, Resource } from "../../core/resource.ts";
 import type { ConfigSpec } from "../../core/mesh.ts";
@@ -27,25 +25,6 @@ export function zonesTellTheTruth(world: World): Check {
         checkIdentities(world, zone);
         checkNames(zone);
         checkUplink(zone);
-      }
-    },
-  };
-}
-
-export function receiptsComplete(world: World): Check {
-  return {
-    name: "receipts are complete at rest",
-    atRest() {
-      for (const plane of world.planes) {
-        const { entries } = plane.kernel!.peek(RECEIPTS) as ReceiptsState;
-        for (const revision of entries.keys()) {
-          const receipt = receiptOf(plane.kernel!.peek(RECEIPTS) as ReceiptsState, revision)!;
-          const { pending } = receipt.proxies;
-          assert(
-            receipt.complete && pending === 0,
-            `receipt of ${plane.name} not complete: ${JSON.stringify(receipt)}`,
-          );
-        }
       }
     },
   };
