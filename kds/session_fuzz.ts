@@ -206,7 +206,7 @@ function checkReceiving(listener: number, messages: readonly Message[]): string 
   }
   checkOwn(listener, image);
   checkHonest(listener, { image, store, rules });
-  return words.join(", ");
+  return said(words);
 }
 
 function take(receiver: Receiver, response: KdsResponse, { image, store, hold }: {
@@ -312,7 +312,7 @@ function checkSending(messages: readonly Message[]): string {
     words.push(said.event);
   }
   checkHonestAsker(sender, inParts);
-  return words.join(", ");
+  return said(words);
 }
 
 function send(
@@ -360,6 +360,11 @@ function checkHonestAsker(sender: Sender, inParts: boolean): void {
   settledRevision(sender);
 }
 
+/** What messages came to, each word once: the same again is nothing new. */
+function said(words: readonly string[]): string {
+  return [...new Set(words)].sort().join(", ");
+}
+
 // --- Bytes and values ---------------------------------------------------------------------------
 
 /** Null for what is no such message, said by the two errors that the edges expect. */
@@ -394,12 +399,12 @@ function checkRequest(request: KdsRequest): void {
 
 /** Questions about Envoys and their answers. */
 function checkAdmin(messages: readonly Message[]): string {
-  return messages.map(({ kind, bytes }) => {
+  return said(messages.map(({ kind, bytes }) => {
     const asked = decoded((it) => decodeAdminRequest(ADMIN_KINDS[kind % 3]!, it), bytes);
     const answered = decoded((it) => decodeAdminAnswer(ADMIN_KINDS[kind % 3]!, it), bytes);
     if (asked) assertJson(asked);
     return `${asked ? "asked" : "no question"}, ${answered ? "answered" : "no answer"}`;
-  }).join(", ");
+  }));
 }
 
 function check(input: Uint8Array): string {

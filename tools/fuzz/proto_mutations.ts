@@ -32,7 +32,8 @@ export function mutateProto(
     parts[at] = write(field.number, mutateProto(field.content, dice, words, depth + 1));
     return concat(...parts);
   }
-  switch (dice.below(8)) {
+  // The last two leave bytes that nobody can read.
+  switch (dice.oneIn(12) ? 6 + dice.below(2) : dice.below(6)) {
     case 0:
       parts.splice(at, 1);
       break;
