@@ -10,6 +10,9 @@ const TICKS_PER_SECOND = 100;
 export interface Usage {
   readonly cpuMs: number;
   readonly rssKb: number;
+  /** Open ones, sockets included. */
+  readonly files: number;
+  readonly threads: number;
 }
 
 export class ControlPlane {
@@ -45,13 +48,23 @@ export async function usageOf(pid: number): Promise<Usage> {
   const stat = await proc(pid, "stat");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const ticks = Number(fields[11]) + Number(fields[12]);
-  const rss = /VmRSS:\s+(\d+)/.exec(await proc(pid, "status"))?.[1];
-  return { cpuMs: ticks * 1_000 / TICKS_PER_SECOND, rssKb: Number(rss) };
+  const status = await proc(pid, "status");
+  const of = (field: string) => Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1]);
+  return {
+    cpuMs: ticks * 1_000 / TICKS_PER_SECOND,
+    rssKb: of("VmRSS"),
+    threads: of("Threads"),
+    files: (await output("ls", `/proc/${pid}/fd`)).trim().split("\n").length,
+  };
 }
 
 /** What /proc says. Deno itself does not let a program with fewer than all permissions read it. */
-async function proc(pid: number, file: string): Promise<string> {
-  const { stdout } = await new Deno.Command("cat", { args: [`/proc/${pid}/${file}`] }).output();
+function proc(pid: number, file: string): Promise<string> {
+  return output("cat", `/proc/${pid}/${file}`);
+}
+
+async function output(command: string, path: string): Promise<string> {
+  const { stdout } = await new Deno.Command(command, { args: [path] }).output();
   return new TextDecoder().decode(stdout);
 }
 

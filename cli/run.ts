@@ -137,7 +137,7 @@ async function prepare(config: ControlPlaneConfig, log: Log): Promise<Parts> {
     config,
     log,
     admin,
-    metrics: new Metrics(),
+    metrics: withMemory(new Metrics()),
     kinds: everyKind(),
     store,
     keys,
@@ -495,4 +495,13 @@ function ended(): Promise<string> {
 async function stop(system: System, store: Store): Promise<void> {
   system.stop();
   await store.close();
+}
+
+function withMemory(metrics: Metrics): Metrics {
+  metrics.gaugeFrom("ursa_memory_bytes", "What this process holds of the machine's memory.", () => {
+    const { rss, heapTotal, heapUsed, external } = Deno.memoryUsage();
+    return Object.entries({ rss, heap_total: heapTotal, heap_used: heapUsed, external })
+      .map(([of, value]) => ({ labels: { of }, value }));
+  });
+  return metrics;
 }

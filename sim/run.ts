@@ -149,7 +149,7 @@ function activityOf(world: World): ReadonlyMap<string, number> {
 }
 
 /** Everybody goes; what is left is what was there before they came. */
-function empty(world: World, baseline: ReadonlyMap<string, number>): void {
+export function empty(world: World, baseline: ReadonlyMap<string, number>): void {
   world.note("plan", () => "everybody goes", true);
   for (const envoy of world.envoys.values()) envoy.stop("close");
   for (const id of world.envoys.keys()) {
@@ -205,7 +205,7 @@ const TABLES = [
   "queued",
 ];
 
-function sizesOf(world: World): ReadonlyMap<string, number> {
+export function sizesOf(world: World): ReadonlyMap<string, number> {
   const sizes = new Map<string, number>();
   for (const { name, kernel, ads, kdsServer, unanswered } of world.planes) {
     const actors = kernel?.actors() ?? [];
