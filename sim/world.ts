@@ -354,9 +354,8 @@ export class World {
   /** Everything that was broken is whole from now on. */
   heal(): void {
     for (const namesake of this.namesakes.values()) namesake.kill(false);
-    // Some are let in only when they have new tokens.
-    const untilMs = this.nowMs + 3 * NEW_TOKENS_MS;
-    if (this.replaced) { for (const { name } of this.zones) this.accept(name, untilMs); }
+    // Some come only when they have new tokens, or when a keepalive found that their line is dead.
+    if (this.replaced) { for (const { name } of this.zones) this.accept(name, Infinity); }
     this.luck.healed = true;
     this.agenda.after(NEW_TOKENS_MS, () => this.tokens.heal());
     for (const link of this.network.links()) link.loss = 0;
