@@ -62,7 +62,7 @@ const SAFE_ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
  * it unique. kuma@v2.13.10:pkg/kds/hash/hash.go; two of its 16 digits map to one letter, and stay so.
  */
 export function hashedName({ mesh, displayName, zone = "", namespace = "" }: NameParts): string {
-  const digits = fnv1a64(mesh + displayName + zone + namespace).toString(16).padStart(16, "0");
+  const digits = fnv1a64(mesh + displayName + zone + namespace);
   const safe = Array.from(
     digits,
     (digit) => SAFE_ALPHABET[digit.charCodeAt(0) % SAFE_ALPHABET.length],
@@ -70,10 +70,19 @@ export function hashedName({ mesh, displayName, zone = "", namespace = "" }: Nam
   return `${displayName.slice(0, HASHED_NAME_PREFIX_MAX)}-${safe.join("")}`;
 }
 
-function fnv1a64(text: string): bigint {
-  let hash = 0xcbf2_9ce4_8422_2325n;
-  for (const byte of new TextEncoder().encode(text)) {
-    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100_0000_01b3n);
+const utf8 = new TextEncoder();
+
+/** 16 hexadecimal digits. In halves of 32 bits: numbers of 64 are many times as slow. */
+function fnv1a64(text: string): string {
+  let high = 0xcbf2_9ce4;
+  let low = 0x8422_2325;
+  for (const byte of utf8.encode(text)) {
+    low = (low ^ byte) >>> 0;
+    // Times 2^40 + 0x1b3: the first factor moves the low half up by 40 bits.
+    const product = low * 0x1b3;
+    const carry = Math.floor(product / 2 ** 32);
+    high = (Math.imul(high, 0x1b3) + carry + (low << 8)) >>> 0;
+    low = product >>> 0;
   }
-  return hash;
+  return [high, low].map((half) => half.toString(16).padStart(8, "0")).join("");
 }

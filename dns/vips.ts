@@ -9,7 +9,7 @@ import ipaddr from "ipaddr.js";
 import { type DataplaneSpec, SERVICELESS_PORT } from "../core/dataplane.ts";
 import { InvalidError } from "../core/errors.ts";
 import type { ConfigSpec } from "../core/mesh.ts";
-import { compareText, type Resource } from "../core/resource.ts";
+import { compareText, type Draft, type Resource } from "../core/resource.ts";
 import { SERVICE_TAG } from "../core/tags.ts";
 import type { ZoneIngressSpec } from "../core/zone.ts";
 import type { Op } from "../store/store.ts";
@@ -385,11 +385,11 @@ function dataplaneServices(spec: DataplaneSpec): readonly string[] {
 }
 
 /** `[mesh, service]` that a resource makes known in a zone: its own dataplanes, others' ingresses. */
-function servicesIn(
-  resource: Resource | null,
+export function servicesIn(
+  resource: Draft,
   zone: string,
 ): readonly (readonly [mesh: string, service: string])[] {
-  switch (resource?.type) {
+  switch (resource.type) {
     case "Dataplane": {
       const { mesh, spec } = resource as unknown as Resource<DataplaneSpec>;
       return dataplaneServices(spec).map((service) => [mesh, service]);

@@ -60,6 +60,17 @@ export class AdsEdge {
       .map(({ sinceMs }) => sinceMs);
   }
 
+  /** The same of every node. */
+  openByNode(): ReadonlyMap<string, readonly number[]> {
+    const byNode = new Map<string, number[]>();
+    for (const { nodeId, sinceMs } of this.#open.values()) {
+      const others = byNode.get(nodeId);
+      if (others) others.push(sinceMs);
+      else byNode.set(nodeId, [sinceMs]);
+    }
+    return byNode;
+  }
+
   /** With what it was opened. */
   open(): Iterable<readonly [string, Readonly<Open>]> {
     return this.#open;

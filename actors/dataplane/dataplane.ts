@@ -25,6 +25,14 @@ import {
 import type { Draft, JsonObject, Resource, ResourceKey } from "../../core/resource.ts";
 import type { ZoneIngressSpec } from "../../core/zone.ts";
 import { parseNode } from "../../xds/node.ts";
+import {
+  connected,
+  counted,
+  disconnected,
+  type Remarks,
+  type Subscription,
+  timeOf,
+} from "../../xds/proxy_insight.ts";
 import { healthChecks, type HealthReport } from "../../xds/health.ts";
 import { type Snapshot, TYPES } from "../../xds/snapshot.ts";
 import {
@@ -62,15 +70,6 @@ import { withHealth } from "./health.ts";
 import { generate, type Generation, type Sources } from "./generation.ts";
 import { claim, type Ownership, recall, remember, unowned } from "./fencing.ts";
 import * as leases from "./lease.ts";
-import {
-  connected,
-  counted,
-  disconnected,
-  type Remarks,
-  renderInsight,
-  type Subscription,
-  timeOf,
-} from "./insight.ts";
 import {
   type DataplaneArgs,
   type DataplaneMsg,
@@ -864,7 +863,7 @@ function left(
   const unseen = send<InsightsMsg>(INSIGHTS, {
     tag: "proxy_seen",
     proxy: state.args.key,
-    insight: null,
+    seen: null,
     urgent: true,
   });
   return [next, [
@@ -921,13 +920,14 @@ function tellInsight(state: State, urgent: boolean): Effect {
     tag: "proxy_seen",
     proxy: state.args.key,
     urgent,
-    insight: renderInsight(state.subscriptions, {
+    seen: {
+      subscriptions: state.subscriptions,
       lease: leases.renderLease(state.lease),
       controlPlane: state.args.settings.instanceId,
       metadata: state.metadata,
       remarks: state.remarks,
       mtls: mtlsInsight(state),
-    }),
+    },
   });
 }
 

@@ -4,7 +4,7 @@
 import type { JsonObject } from "../../core/resource.ts";
 import { leftOf, stepOf } from "../../xds/lease.ts";
 import { cancel, type Effect, timer } from "../runtime/actor.ts";
-import { timeOf } from "./insight.ts";
+import { timeOf } from "../../xds/proxy_insight.ts";
 
 export interface Lease {
   /** Grows with every lease of this proxy. */

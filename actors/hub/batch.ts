@@ -65,7 +65,13 @@ export class Overlay {
     return op.op === "put" ? op.resource : undefined;
   }
 
+  /** As it is stored, whatever the ops do to it. */
+  before(key: ResourceKey): Draft | undefined {
+    return this.#reader.get(key);
+  }
+
   list(type: string): readonly Draft[] {
+    if (!this.#types.has(type)) return this.#reader.list(type);
     const stored: Draft[] = this.#reader.list(type).filter((resource) =>
       !this.#ops.has(keyText(resource))
     );

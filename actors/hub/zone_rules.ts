@@ -8,7 +8,7 @@ import { type Tags, ZONE_TAG } from "../../core/tags.ts";
 import type { Violation } from "../../core/violation.ts";
 import { whyUnusable } from "../../core/usable.ts";
 import { zoneIngressChecks, type ZoneIngressSpec } from "../../core/zone.ts";
-import { allocateVips, servicesByMesh } from "../../dns/vips.ts";
+import { allocateVips, servicesByMesh, servicesIn } from "../../dns/vips.ts";
 import type { Op } from "../../store/store.ts";
 import type { Admission, Admit, Overlay } from "./batch.ts";
 import type { Derive } from "./hub.ts";
@@ -85,8 +85,8 @@ export function deriveInZone(
   },
 ): Derive {
   return (overlay, { nowMs, due }) => {
-    const concerned = ["Dataplane", "ZoneIngress", "Mesh"].some((type) => overlay.touches(type));
-    if (!concerned && !due) return null;
+    const gone = withoutGoneMeshes(overlay, zone);
+    if (!due && gone.length === 0 && !changesServices(overlay, zone)) return null;
     const { ops, nextReleaseAtMs, exhausted } = allocateVips({
       services: servicesByMesh(
         overlay.list("Dataplane") as unknown as Resource<DataplaneSpec>[],
@@ -102,17 +102,34 @@ export function deriveInZone(
       `no virtual IP left in ${cidr} for ${service}: choose a larger --vip-range`
     );
     return {
-      ops: [...ops, ...withoutGoneMeshes(overlay, zone)],
+      ops: [...ops, ...gone],
       nextAtMs: nextReleaseAtMs,
       problems,
     };
   };
 }
 
+/** Most changes of a proxy or an ingress are of something else: their services have addresses already. */
+function changesServices(overlay: Overlay, zone: string): boolean {
+  if (overlay.touches("Mesh")) return true;
+  if (!overlay.touches("Dataplane") && !overlay.touches("ZoneIngress")) return false;
+  const textOf = (draft: Draft | undefined) =>
+    draft && isUsable(draft) ? JSON.stringify(servicesIn(draft, zone)) : "[]";
+  return overlay.ops.some((op) => {
+    const key = op.op === "put" ? op.resource : op.key;
+    if (key.type !== "Dataplane" && key.type !== "ZoneIngress") return false;
+    return textOf(overlay.before(key)) !== textOf(op.op === "put" ? op.resource : undefined);
+  });
+}
+
+function isUsable(draft: Draft): boolean {
+  if (draft.type !== "ZoneIngress") return true;
+  return whyUnusable(draft as unknown as Resource<ZoneIngressSpec>, zoneIngressChecks).length === 0;
+}
+
 /** Those of other zones are what their zones made them. */
 function usableIngresses(overlay: Overlay): readonly Resource<ZoneIngressSpec>[] {
-  const all = overlay.list("ZoneIngress") as unknown as Resource<ZoneIngressSpec>[];
-  return all.filter((ingress) => whyUnusable(ingress, zoneIngressChecks).length === 0);
+  return overlay.list("ZoneIngress").filter(isUsable) as unknown as Resource<ZoneIngressSpec>[];
 }
 
 /** The actor of a mesh offers its services at the zone's ingresses, and cannot take them back when it ends. */

@@ -3,6 +3,7 @@
 import type { ProxyInsightSpec } from "../../core/insights.ts";
 import { type ProxyKey, proxyText } from "../../core/proxy.ts";
 import type { JsonObject, Resource, ResourceKey } from "../../core/resource.ts";
+import { type ProxySeen, renderInsight } from "../../xds/proxy_insight.ts";
 import { type Op, toHub, type WriteResult } from "../hub/messages.ts";
 import { type Actor, type Context, log, timer, type Turn } from "../runtime/actor.ts";
 import type { InsightsMsg } from "./messages.ts";
@@ -20,9 +21,11 @@ const TYPES = { dataplane: "DataplaneInsight", ingress: "ZoneIngressInsight" } a
 interface Unwritten {
   readonly proxy: ProxyKey;
   /** null: the proxy is gone, and its insight goes. */
-  readonly insight: JsonObject | null;
+  readonly news: News | null;
   readonly urgent: boolean;
 }
+
+type News = { readonly seen: ProxySeen } | { readonly insight: JsonObject };
 
 export interface InsightsArgs {
   readonly reader: {
@@ -50,7 +53,11 @@ export const insights: Actor<State, InsightsMsg, InsightsArgs> = {
   receive(state, msg, at): Turn<State> {
     switch (msg.tag) {
       case "proxy_seen":
-        return noted(state, msg.proxy, msg);
+        return noted(state, {
+          proxy: msg.proxy,
+          news: msg.seen && { seen: msg.seen },
+          urgent: msg.urgent,
+        });
       case "proxy_silent":
         return silent(state, msg.proxy, at);
       case "proxy_parked":
@@ -65,15 +72,11 @@ export const insights: Actor<State, InsightsMsg, InsightsArgs> = {
   describe: ({ unwritten, writing }) => ({ unwritten: unwritten.size, writing: writing.size }),
 };
 
-function noted(
-  state: State,
-  proxy: ProxyKey,
-  { insight, urgent }: Pick<Unwritten, "insight" | "urgent">,
-): Turn<State> {
+function noted(state: State, { proxy, news, urgent }: Unwritten): Turn<State> {
   const id = proxyText(proxy);
   // What was urgent stays so when something newer takes its place.
   const soon = urgent || state.unwritten.get(id)?.urgent === true;
-  state.unwritten.set(id, { proxy, insight, urgent: soon });
+  state.unwritten.set(id, { proxy, news, urgent: soon });
   return schedule(state, urgent ? "urgent" : "routine");
 }
 
@@ -121,7 +124,7 @@ function silent(state: State, proxy: ProxyKey | undefined, at: Context): Turn<St
   const ended = (proxy ? [proxy] : known(state)).flatMap((one) => {
     const insight = newest(state, one);
     const over = insight && disconnected(insight as ProxyInsightSpec, at.nowMs);
-    return over ? [{ proxy: one, insight: over, urgent: true }] : [];
+    return over ? [{ proxy: one, news: { insight: over }, urgent: true }] : [];
   });
   for (const one of ended) state.unwritten.set(proxyText(one.proxy), one);
   return ended.length > 0 ? schedule(state, "urgent") : [state, []];
@@ -136,13 +139,13 @@ function parked(
   const metadata = insight["metadata"] as JsonObject | undefined;
   const ursa = { ...metadata?.["ursa"] as JsonObject | undefined, parked: reason };
   const remarked = { ...insight, metadata: { ...metadata, ursa } };
-  return noted(state, proxy, { insight: remarked, urgent: true });
+  return noted(state, { proxy, news: { insight: remarked }, urgent: true });
 }
 
 function newest({ args, unwritten, writing }: State, proxy: ProxyKey): JsonObject | null {
   const id = proxyText(proxy);
   const told = unwritten.get(id) ?? writing.get(id);
-  return told ? told.insight : args.reader.get(insightKey(proxy))?.spec ?? null;
+  return told ? insightOf(told.news) : args.reader.get(insightKey(proxy))?.spec ?? null;
 }
 
 function known({ args, unwritten, writing }: State): readonly ProxyKey[] {
@@ -163,8 +166,13 @@ function disconnected(insight: ProxyInsightSpec, nowMs: number): JsonObject | nu
   } as unknown as JsonObject;
 }
 
-function opOf({ proxy, insight }: Unwritten): Op {
+function insightOf(news: News | null): JsonObject | null {
+  return news && ("seen" in news ? renderInsight(news.seen) : news.insight);
+}
+
+function opOf({ proxy, news }: Unwritten): Op {
   const key = insightKey(proxy);
+  const insight = insightOf(news);
   return insight
     ? { op: "put", resource: { ...key, labels: {}, spec: insight } }
     : { op: "delete", key };

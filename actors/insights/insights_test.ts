@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { ProxyKey } from "../../core/proxy.ts";
 import type { JsonObject, Resource } from "../../core/resource.ts";
+import type { ProxySeen } from "../../xds/proxy_insight.ts";
 import type { HubMsg, Op, WriteResult } from "../hub/messages.ts";
 import type { Effect } from "../runtime/actor.ts";
 import { insights } from "./insights.ts";
@@ -9,6 +10,14 @@ import type { InsightsMsg } from "./messages.ts";
 const WEB: ProxyKey = { type: "dataplane", mesh: "default", name: "web" };
 const GATE: ProxyKey = { type: "ingress", mesh: "", name: "gate" };
 const TAKEN: WriteResult = { ok: true, revision: 1, changes: [] };
+const NOTHING: ProxySeen = {
+  subscriptions: [],
+  controlPlane: "",
+  metadata: {},
+  remarks: { rejected: null, alarm: null, waiting: null },
+  lease: {},
+  mtls: null,
+};
 const START_MS = Date.parse("2026-01-01T00:00:00Z");
 
 class World {
@@ -61,8 +70,8 @@ class World {
     this.tell({ tag: "insights_written", ref: "", value });
   }
 
-  seen(proxy: ProxyKey, insight: JsonObject | null, urgent = false): void {
-    this.tell({ tag: "proxy_seen", proxy, insight, urgent });
+  seen(proxy: ProxyKey, metadata: JsonObject | null, urgent = false): void {
+    this.tell({ tag: "proxy_seen", proxy, seen: metadata && { ...NOTHING, metadata }, urgent });
   }
 
   store(type: string, { mesh, name }: ProxyKey, spec: JsonObject): void {
@@ -74,7 +83,9 @@ class World {
     return this.writes.splice(0).map((ops) =>
       ops.map((op) =>
         op.op === "put"
-          ? `${op.resource.type}/${op.resource.name} ${JSON.stringify(op.resource.spec)}`
+          ? `${op.resource.type}/${op.resource.name} ${
+            JSON.stringify(op.resource.spec["metadata"])
+          }`
           : `-${op.key.type}/${op.key.name}`
       ).join(", ")
     );

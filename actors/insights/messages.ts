@@ -1,17 +1,17 @@
 // Everything that may be said to the insights actor: what proxies are seen to do.
 
 import type { ProxyKey } from "../../core/proxy.ts";
-import type { JsonObject } from "../../core/resource.ts";
+import type { ProxySeen } from "../../xds/proxy_insight.ts";
 import type { Path } from "../runtime/actor.ts";
 
 export const INSIGHTS: Path = "insights";
 
 export type InsightsMsg =
-  /** The newest insight of a proxy; null when the proxy is gone. */
+  /** What is newest of a proxy; null when the proxy is gone. */
   | {
     readonly tag: "proxy_seen";
     readonly proxy: ProxyKey;
-    readonly insight: JsonObject | null;
+    readonly seen: ProxySeen | null;
     /** Connected, disconnected, refused: written soon; counters can wait. */
     readonly urgent: boolean;
   }

@@ -4,7 +4,7 @@ import { sameJson } from "../../core/json.ts";
 import type { ConfigSpec, MeshSpec } from "../../core/mesh.ts";
 import type { DataplaneSpec } from "../../core/dataplane.ts";
 import type { MeshView, ViewKey } from "../../core/mesh_view.ts";
-import { keyText, type Resource, type ResourceKey } from "../../core/resource.ts";
+import { type JsonObject, keyText, type Resource, type ResourceKey } from "../../core/resource.ts";
 import { whyUnusable } from "../../core/usable.ts";
 import { renderViolation } from "../../core/violation.ts";
 import type { AvailableService, ZoneIngressSpec } from "../../core/zone.ts";
@@ -44,7 +44,7 @@ interface Subscriber {
 interface State {
   readonly args: MeshArgs;
   /** Owned tables, mutated in place. */
-  readonly resources: Map<string, Resource>;
+  readonly resources: Map<string, Map<string, Resource>>;
   readonly subscribers: Map<Path, Subscriber>;
   /** Reverse index: who reads a part of the view. */
   readonly readers: Map<ViewKey, Set<Path>>;
@@ -157,10 +157,11 @@ function changed(state: State, msg: ResourcesChanged, at: Context): Turn<State> 
  */
 function take(state: State, key: ResourceKey, resource: Resource | null): readonly Effect[] {
   const kind = state.args.kinds.byName(key.type);
+  const shelf = shelfOf(state, key.type);
   const reasons = resource && kind ? whyUnusable(resource, kind) : [];
   if (resource && (reasons.length === 0 || key.type === "Mesh")) {
-    state.resources.set(keyText(key), resource);
-  } else state.resources.delete(keyText(key));
+    shelf.set(keyText(key), resource);
+  } else shelf.delete(keyText(key));
   return reasons.length === 0 ? [] : [
     log("warn", UNUSABLE[key.type] ?? "a resource of a peer has no effect here", {
       resource: keyText(key),
@@ -184,23 +185,31 @@ function concerns(mesh: string, { type, name }: ResourceKey): boolean {
   return true;
 }
 
-function inputOf({ args, resources }: State, revision: number): MeshInput | null {
-  const own = resources.get(keyText({ type: "Mesh", mesh: "", name: args.mesh }));
-  if (!own) return null;
-  const all = [...resources.values()];
-  const config = all.find(({ type }) => type === "Config") as Resource<ConfigSpec> | undefined;
+function shelfOf({ resources }: State, type: string): Map<string, Resource> {
+  let shelf = resources.get(type);
+  if (!shelf) resources.set(type, shelf = new Map());
+  return shelf;
+}
+
+function inputOf(state: State, revision: number): MeshInput | null {
+  const { args } = state;
   const typed = <Spec>(type: string) =>
-    all.filter((resource) => resource.type === type) as unknown as Resource<Spec>[];
+    [...shelfOf(state, type).values()] as unknown as readonly Resource<Spec>[];
+  const [own] = typed<MeshSpec>("Mesh");
+  if (!own) return null;
+  const [config] = typed<ConfigSpec>("Config");
   return {
-    mesh: own as Resource<MeshSpec>,
+    mesh: own,
     dataplanes: typed<DataplaneSpec>("Dataplane"),
     zoneIngresses: typed<ZoneIngressSpec>("ZoneIngress"),
-    policies: all.filter(({ type }) => args.policies.includes(type)),
-    vips: config ? vipsOf(config) : new Map(),
+    policies: args.policies.flatMap((type) => typed<JsonObject>(type)),
+    vips: config ? vipsOf(config) : NO_VIPS,
     zone: args.zone,
     revision,
   };
 }
+
+const NO_VIPS: ReadonlyMap<string, string> = new Map();
 
 function readersOf(
   { subscribers, readers }: State,
@@ -262,8 +271,7 @@ function announce(_: State, revision: number, proxies: readonly Path[], at: Cont
 function offer(state: State, effects: readonly Effect[], at: Context): Turn<State> {
   if (!state.view || state.ingressWrite) return [state, effects];
   const offered = availableServices(state.view);
-  const stale = [...state.resources.values()].flatMap((resource) => {
-    if (resource.type !== "ZoneIngress") return [];
+  const stale = [...shelfOf(state, "ZoneIngress").values()].flatMap((resource) => {
     const ingress = resource as unknown as Resource<ZoneIngressSpec>;
     if (ingress.spec.zone && ingress.spec.zone !== state.args.zone) return [];
     const next = withServices(ingress, state.args.mesh, offered);
@@ -306,7 +314,8 @@ function ingressWritten(state: State, result: WriteResult, at: Context): Turn<St
   if (result.ok) return offer(idle, [], at);
   if (result.reason === "conflict") {
     // The newer ingress is here already, or else on its way and brings the next attempt.
-    const isHere = from.some(([key, version]) => state.resources.get(key)?.version !== version);
+    const ingresses = shelfOf(state, "ZoneIngress");
+    const isHere = from.some(([key, version]) => ingresses.get(key)?.version !== version);
     return isHere ? offer(idle, [], at) : [idle, []];
   }
   return [idle, [

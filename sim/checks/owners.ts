@@ -22,9 +22,7 @@ export function oneOwner(world: World): Check {
       calm.tick();
       for (const zone of world.zones) {
         if (!zone.ads || zone.site.paused) continue;
-        const nodes = new Set(world.envoysOf(zone.name).map(nodeOf));
-        for (const node of nodes) {
-          const sinceMs: readonly number[] = zone.ads.openSince(node);
+        for (const [node, sinceMs] of zone.ads.openByNode()) {
           const second: number = sinceMs[1] ?? world.nowMs;
           assert(
             world.nowMs - second < TAKEOVER_MS || !calm.is(zone),

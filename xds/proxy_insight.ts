@@ -1,7 +1,7 @@
 // The insight of a proxy: its streams, what it was sent and what it said to that.
 
-import type { JsonObject } from "../../core/resource.ts";
-import { TYPES } from "../../xds/snapshot.ts";
+import type { JsonObject } from "../core/resource.ts";
+import { TYPES } from "./snapshot.ts";
 
 interface Stats {
   readonly sent: number;
@@ -67,17 +67,20 @@ export function counted(
   return [...subscriptions.slice(0, -1), { ...current, stats, updateAtMs: nowMs }];
 }
 
+/** What is known of a proxy; rendered when it is written, since it is news more often than that. */
+export interface ProxySeen {
+  readonly subscriptions: readonly Subscription[];
+  readonly controlPlane: string;
+  readonly metadata: JsonObject;
+  readonly remarks: Remarks;
+  /** How long it stays though it is not heard of, and why it is not. */
+  readonly lease: JsonObject;
+  readonly mtls: JsonObject | null;
+}
+
 /** DataplaneInsight or ZoneIngressInsight in proto3 JSON; 64-bit counters as strings. */
 export function renderInsight(
-  subscriptions: readonly Subscription[],
-  { controlPlane, metadata, remarks, lease, mtls }: {
-    readonly controlPlane: string;
-    readonly metadata: JsonObject;
-    readonly remarks: Remarks;
-    /** How long it stays though it is not heard of, and why it is not. */
-    readonly lease: JsonObject;
-    readonly mtls: JsonObject | null;
-  },
+  { subscriptions, controlPlane, metadata, remarks, lease, mtls }: ProxySeen,
 ): JsonObject {
   const remarked = Object.entries(remarks).filter(([, remark]) => remark !== null);
   const ursa = { ...Object.fromEntries(remarked), ...lease };
