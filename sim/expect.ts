@@ -180,6 +180,14 @@ const SENTENCES: readonly Sentence[] = [
     },
   },
   {
+    form: "at most N bytes wait for PROCESS",
+    pattern: /^at most (\d+) bytes wait for (\S+)$/,
+    judge: (world, [count, process]) => {
+      const waiting = world.network.waiting(process!);
+      return waiting <= Number(count) || `there are ${waiting}`;
+    },
+  },
+  {
     form: "at most N deletions in PROCESS",
     pattern: /^at most (\d+) deletions in (\S+)$/,
     judge: (world, [count, process]) => {

@@ -209,6 +209,12 @@ export class Network {
     );
   }
 
+  /** Bytes that were sent to a process and that it has not taken yet. */
+  waiting(site: string): number {
+    return [...this.#connections].flatMap(({ client, server }) => [client, server])
+      .reduce((sum, end) => end.peer.site.name === site ? sum + end.waiting : sum, 0);
+  }
+
   #wake(concerned: (connection: Connection) => boolean): void {
     for (const connection of [...this.#connections]) {
       if (concerned(connection)) connection.stir();
@@ -311,6 +317,13 @@ export class End {
 
   get peer(): End {
     return this.connection.other(this);
+  }
+
+  get waiting(): number {
+    return [...this.#queues.values()].flat().reduce(
+      (sum, item) => "bytes" in item ? sum + item.bytes.length : sum,
+      0,
+    );
   }
 
   send(channel: string, bytes: Uint8Array): void {

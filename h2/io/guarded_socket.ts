@@ -3,6 +3,7 @@
 import { constants } from "node:http2";
 import { createServer, type Socket } from "node:net";
 import { Duplex } from "node:stream";
+import { Patience, STALL_MS_MAX } from "./patience.ts";
 import { type Breach, farewell, FrameGuard, GUARD_LIMITS, type GuardLimits } from "../guard.ts";
 
 // grpc-js answers with it what is not gRPC; Deno 2.9.6 does not define it, and the answer would be 200.
@@ -11,6 +12,8 @@ Object.assign(constants, { HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE: 415 });
 export interface GuardOptions {
   readonly limits?: GuardLimits;
   onBreach(breach: Breach): void;
+  /** Default 60 s: after that a peer that reads nothing is not waited for, nor is its end. */
+  readonly stallMsMax?: number;
   /** Milliseconds that only grow. */
   nowMs?(): number;
 }
@@ -24,6 +27,7 @@ export class GuardedSocket extends Duplex {
   readonly #guard: FrameGuard;
   readonly #nowMs: () => number;
   readonly #onBreach: (breach: Breach) => void;
+  readonly #patience: Patience;
   /** What grpc-js shows as the peer. */
   readonly remoteAddress: string | undefined;
   readonly remotePort: number | undefined;
@@ -34,12 +38,16 @@ export class GuardedSocket extends Duplex {
     this.#guard = new FrameGuard("server", options.limits ?? GUARD_LIMITS);
     this.#nowMs = options.nowMs ?? (() => performance.now());
     this.#onBreach = options.onBreach;
+    this.#patience = new Patience(options.stallMsMax ?? STALL_MS_MAX, () => socket.destroy());
     this.remoteAddress = socket.remoteAddress;
     this.remotePort = socket.remotePort;
     socket.on("data", (chunk: Uint8Array) => this.#received(chunk));
     socket.on("end", () => this.push(null));
     socket.on("error", (error: Error) => this.destroy(error));
-    socket.on("close", () => this.destroy());
+    socket.on("close", () => {
+      this.#patience.end();
+      this.destroy();
+    });
     // The session that owns this stream reports what matters; a reset peer is no news.
     this.on("error", () => {});
   }
@@ -91,13 +99,17 @@ export class GuardedSocket extends Duplex {
     done: (error?: Error | null) => void,
   ): void {
     this.#guard.sent(chunk);
+    const taken = this.#patience.begin();
     this.#socket.write(chunk, (error) => {
+      taken();
       done(error);
       this.#endWhenDone();
     });
   }
 
   override _final(done: () => void): void {
+    // Until it closes: a peer that does not read does not hear of the end, either.
+    this.#patience.begin();
     this.#socket.end(() => done());
   }
 

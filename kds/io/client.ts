@@ -19,6 +19,7 @@ import { connect as connectTcp, isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { InvalidError } from "../../core/errors.ts";
 import { type GuardedRelay, startGuardedRelay } from "../../h2/io/guarded_socket.ts";
+import { Patience, STALL_MS_MAX } from "../../h2/io/patience.ts";
 import type { EnvoyAdmin, EnvoyAnswer } from "../../core/envoy_admin.ts";
 import { decode } from "../../proto/mod.ts";
 import {
@@ -131,6 +132,7 @@ interface Connection {
   /** Timers of streams to be opened anew. */
   readonly reopening: Set<ReturnType<typeof setTimeout>>;
   readonly sync: Map<SyncKind, Call>;
+  readonly stall: Patience;
   over: boolean;
 }
 
@@ -174,11 +176,10 @@ class Link {
   #send(what: ClientCommand & { readonly do: "send" }): void {
     const connection = this.#connection;
     if (connection?.id !== what.connection || connection.over) return;
-    if ("request" in what) {
-      connection.sync.get("global_to_zone")?.write(toBuffer(encodeRequest(what.request)));
-    } else {
-      connection.sync.get("zone_to_global")?.write(toBuffer(encodeResponse(what.response)));
-    }
+    const [kind, bytes] = "request" in what
+      ? ["global_to_zone", encodeRequest(what.request)] as const
+      : ["zone_to_global", encodeResponse(what.response)] as const;
+    connection.sync.get(kind)?.write(toBuffer(bytes), connection.stall.begin());
   }
 
   async #connect(id: string, zone: string): Promise<void> {
@@ -197,6 +198,7 @@ class Link {
       calls: new Set(),
       reopening: new Set(),
       sync: new Map(),
+      stall: new Patience(STALL_MS_MAX, () => this.#lost(connection, "global reads nothing")),
       over: false,
     };
     this.#end(this.#connection);
@@ -293,6 +295,7 @@ class Link {
     if (!connection || connection.over) return;
     connection.over = true;
     if (this.#connection === connection) this.#connection = null;
+    connection.stall.end();
     for (const timer of connection.reopening) clearTimeout(timer);
     for (const call of [...connection.calls]) call.cancel();
     connection.client.close();

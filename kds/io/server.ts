@@ -15,6 +15,7 @@ import type { Buffer } from "node:buffer";
 import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { GuardedSocket } from "../../h2/io/guarded_socket.ts";
+import { Patience, STALL_MS_MAX } from "../../h2/io/patience.ts";
 import type { EnvoyAnswer } from "../../core/envoy_admin.ts";
 import { encode } from "../../proto/mod.ts";
 import { ADMIN_KINDS, type AdminRequest, decodeAdminAnswer, encodeAdminRequest } from "../admin.ts";
@@ -57,6 +58,8 @@ export interface KdsServerOptions {
   onPeerError?(error: { readonly peer: string; readonly message: string }): void;
   /** Default 10 s: how long a stream may wait to be admitted. */
   readonly admitMsMax?: number;
+  /** Default 60 s: how long a zone may take nothing of what it is sent. */
+  readonly stallMsMax?: number;
 }
 
 export interface KdsServer {
@@ -80,6 +83,8 @@ interface Open {
   to: string | null;
   /** The zone has said that it is done. */
   ended?: boolean;
+  /** With what it does not read. */
+  readonly stall: Patience;
   /** Ends it when nobody does. */
   patience?: ReturnType<typeof setTimeout>;
 }
@@ -103,21 +108,22 @@ const CODES: Readonly<Record<CloseCode, status>> = {
 };
 
 export async function serveKds(options: KdsServerOptions): Promise<KdsServer> {
-  const streams = new Streams(options);
+  const sockets = new Map<string, Socket>();
+  const streams = new Streams(options, (peer) => sockets.get(peer)?.destroy());
   const grpc = grpcServer(streams);
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
-  const sockets = new Set<Socket>();
   const accept = (socket: Socket) => {
-    sockets.add(socket);
     streams.count("connections");
     const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-    socket.on("close", () => sockets.delete(socket));
+    sockets.set(peer, socket);
+    socket.on("close", () => sockets.delete(peer));
     injector.injectConnection(
       new GuardedSocket(socket, {
         onBreach: (breach) => {
           streams.count(`breach_${breach}`);
           options.onPeerError?.({ peer, message: `closed for ${breach}` });
         },
+        ...(options.stallMsMax !== undefined && { stallMsMax: options.stallMsMax }),
       }),
     );
   };
@@ -150,7 +156,7 @@ export async function serveKds(options: KdsServerOptions): Promise<KdsServer> {
       injector.drain(graceMs);
       await within(done, graceMs);
       grpc.forceShutdown();
-      for (const socket of sockets) socket.destroy();
+      for (const socket of sockets.values()) socket.destroy();
     },
   };
 }
@@ -179,10 +185,12 @@ class Streams {
   readonly #questions = new Questions();
   /** Health checks without an answer. */
   readonly #checks = new Map<string, Answer>();
+  readonly #disconnect: (peer: string) => void;
   #idle: (() => void) | null = null;
 
-  constructor(options: KdsServerOptions) {
+  constructor(options: KdsServerOptions, disconnect: (peer: string) => void) {
     this.#options = options;
+    this.#disconnect = disconnect;
   }
 
   count(name: string): void {
@@ -201,7 +209,9 @@ class Streams {
       this.count("calls_without_zone");
       return end(call, "invalid_argument", `metadata "${CLIENT_ID}" is not present`);
     }
-    const open: Open = { call, zone, kind, to: null };
+    const { stallMsMax = STALL_MS_MAX } = this.#options;
+    const stall = new Patience(stallMsMax, () => this.#stalled(call));
+    const open: Open = { call, zone, kind, stall, to: null };
     this.#open.set(stream, open);
     // The peer learns that it is connected, though nothing is to be said yet.
     call.sendMetadata(new Metadata());
@@ -308,6 +318,7 @@ class Streams {
       case "send":
         open.call.write(
           toBuffer("request" in what ? encodeRequest(what.request) : encodeResponse(what.response)),
+          open.stall.begin(),
         );
         return;
       case "close":
@@ -321,6 +332,14 @@ class Streams {
     return new Promise((resolve) => {
       this.#idle = resolve;
     });
+  }
+
+  /** All of its connection: a status would wait behind what it does not read. */
+  #stalled(call: Call): void {
+    this.count("stalled");
+    const peer = call.getPeer();
+    this.#options.onPeerError?.({ peer, message: "closed: it takes nothing of what it is sent" });
+    this.#disconnect(peer);
   }
 
   #received(stream: string, { call, kind, to }: Open, bytes: Buffer): void {
@@ -368,6 +387,7 @@ class Streams {
     this.#open.delete(stream);
     this.#questions.streamEnded(stream);
     clearTimeout(open?.patience);
+    open?.stall.end();
     if (!open) return;
     this.#tellClosed(GLOBAL, { stream, byPeer: open.ended ?? false });
     if (open.to) this.#tellClosed(open.to, { stream, byPeer: open.ended ?? false });

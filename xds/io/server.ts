@@ -18,6 +18,7 @@ import { createServer as createTlsServer, type TLSSocket } from "node:tls";
 import type { JsonObject } from "../../core/resource.ts";
 import { show } from "../../core/shape.ts";
 import { GuardedSocket } from "../../h2/io/guarded_socket.ts";
+import { Patience, STALL_MS_MAX } from "../../h2/io/patience.ts";
 import { type HealthHost, HealthStreams } from "./health_streams.ts";
 import { keepaliveOf } from "../lease.ts";
 import type { AdsRequest, Dialect, Outgoing } from "../stream.ts";
@@ -97,13 +98,14 @@ export async function serveDp(options: DpServerOptions): Promise<DpServer> {
   };
 
   const heard = new Heard();
-  const streams = new Streams(options, { count, complain }, heard);
+  const disconnect = (peer: string) => sockets.get(peer)?.destroy();
+  const streams = new Streams(options, { count, complain, disconnect }, heard);
   const probes = new HealthStreams(options.health, complain);
   const grpc = grpcServer(streams, probes, options.leaseMs);
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
   const http = httpServer(options.http);
   const idleMs = options.idleMsMax ?? IDLE_MS_MAX;
-  const sockets = new Set<Socket>();
+  const sockets = new Map<string, Socket>();
 
   const tls = createTlsServer({
     cert: options.cert,
@@ -112,8 +114,9 @@ export async function serveDp(options: DpServerOptions): Promise<DpServer> {
     minVersion: "TLSv1.2",
     handshakeTimeout: HANDSHAKE_MS_MAX,
   }, (socket: TLSSocket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
+    const peer = peerOf(socket);
+    sockets.set(peer, socket);
+    socket.on("close", () => sockets.delete(peer));
     socket.on(
       "error",
       (error: Error) => complain("connection_error", peerOf(socket), error.message),
@@ -160,7 +163,7 @@ export async function serveDp(options: DpServerOptions): Promise<DpServer> {
       await streams.endAll(graceMs);
       grpc.forceShutdown();
       http.closeAllConnections();
-      for (const socket of sockets) socket.destroy();
+      for (const socket of sockets.values()) socket.destroy();
       await stopped;
     },
   };
@@ -205,11 +208,13 @@ interface Stream {
   readonly nodeId: string;
   /** What delta requests of this stream subscribe to, by type. */
   readonly names: Map<string, Set<string>>;
+  readonly stall: Patience;
 }
 
 interface Tally {
   count(kind: string): void;
   complain(kind: string, peer: string, message: string): void;
+  disconnect(peer: string): void;
 }
 
 /** Calls by stream id. */
@@ -248,6 +253,7 @@ class Streams {
     call.on("error", () => {});
     const closed = () => {
       if (!this.#calls.delete(call)) return;
+      this.#open.get(id)?.stall.end();
       if (this.#open.delete(id)) this.#host.closed(id, performance.now() - heard.atMs);
       if (this.#calls.size === 0) this.#idle?.();
     };
@@ -260,7 +266,8 @@ class Streams {
     const stream = this.#open.get(id);
     if (!stream || stream.call.writableEnded) return;
     this.#tally.count("responses");
-    stream.call.write(writeResponse(stream.dialect, out, this.#identifier));
+    const bytes = writeResponse(stream.dialect, out, this.#identifier);
+    stream.call.write(bytes, stream.stall.begin());
   }
 
   end(id: string, reason: { readonly code: number; readonly message: string }): void {
@@ -283,6 +290,12 @@ class Streams {
     });
   }
 
+  /** All of its connection: a status would wait behind what it does not read. */
+  #stalled(peer: string): void {
+    this.#tally.complain("stalled", peer, "it takes nothing of what it is sent");
+    this.#tally.disconnect(peer);
+  }
+
   #received(
     { id, call, dialect, peer }: {
       readonly id: string;
@@ -299,7 +312,8 @@ class Streams {
     if (!stream) {
       if (!node || nodeId === "") throw new TypeError("node.id: the first request must carry it");
       const authorization = authorizationOf(call.metadata);
-      const opened = { call, dialect, nodeId, names: new Map() };
+      const stall = new Patience(STALL_MS_MAX, () => this.#stalled(peer));
+      const opened = { call, dialect, nodeId, names: new Map(), stall };
       countNames(opened, request);
       this.#open.set(id, opened);
       this.#tally.count("streams");
