@@ -196,6 +196,14 @@ const SENTENCES: readonly Sentence[] = [
     },
   },
   {
+    form: "N gone from PROCESS",
+    pattern: /^(\d+) gone from (\S+)$/,
+    judge: (world, [count, process]) => {
+      const gone = world.deleted.get(process!) ?? [];
+      return gone.length === Number(count) || `deleted since the last mark: ${gone.join(", ")}`;
+    },
+  },
+  {
     form: "at most N commits in PROCESS",
     pattern: /^at most (\d+) commits in (\S+)$/,
     judge: (world, [count, process]) => {

@@ -1,9 +1,9 @@
 // Deliberate bugs, each around the actors of a simulated tree: whoever looks on must find every one.
 // Production code knows nothing of them.
 
-import type { Effect, Message } from "../actors/runtime/actor.ts";
+import type { Context, Effect, Message } from "../actors/runtime/actor.ts";
 import type { AnyActor, Tree } from "../actors/runtime/tree.ts";
-import type { WriteResult } from "../actors/hub/messages.ts";
+import { toHub, type WriteResult } from "../actors/hub/messages.ts";
 import type { Draft, JsonObject, ResourceKey } from "../core/resource.ts";
 import { meshOfVipConfig } from "../dns/vips.ts";
 import type { Op } from "../store/store.ts";
@@ -243,9 +243,35 @@ export const MUTANTS: readonly Mutant[] = [
     ),
   },
   {
-    name: "never departs",
+    name: "a lease never ends",
     says: "a proxy that is gone stays everybody's endpoint",
     around: at("dataplanes", never((effect) => isTimer(effect, "lease"))),
+  },
+  {
+    name: "a lease begins when its proxy is missed",
+    says: "a proxy that vanished stays an endpoint for almost twice as long as its lease",
+    around: at(
+      "proxies",
+      hears((msg) => msg.tag === "stream_closed" ? { ...msg, silentMs: 0 } : msg),
+    ),
+  },
+  {
+    name: "an old lease's timer ends the new registration",
+    says: "a proxy that was away for a moment is nobody's endpoint a little later",
+    around: at("dataplanes", endsLater("stream_closed", (_msg, { self }) => self, 10_000)),
+  },
+  {
+    name: "a lease ends twice",
+    says: "a proxy that left and came back is deregistered once more",
+    around: at("proxies", endsLater("proxy_gone", (msg) => msg.path, 5_000)),
+  },
+  {
+    name: "leases go on while a control plane is away",
+    says: "a restart of a control plane takes the endpoints away that were not back at once",
+    around: withArgs("proxies", (args) => ({
+      ...args,
+      settings: { ...args.settings, firstLeaseMs: 300 },
+    })),
   },
   {
     name: "a late close ends the newer stream",
@@ -520,6 +546,33 @@ function ready(op: Op): Op {
       spec: { ...op.resource.spec, networking: { ...networking, inbound } },
     },
   };
+}
+
+/** After this message, the registration of a proxy ends some time later, whoever has it by then. */
+function endsLater(
+  tag: string,
+  pathOf: (msg: Loose, context: Context) => string,
+  afterMs: number,
+): Bend {
+  return (actor) => ({
+    ...actor,
+    receive(state, msg: Loose, context) {
+      if (msg.tag === "mutant_due") return [state, [deregistration(msg.path)]];
+      const [next, effects] = actor.receive(state, msg, context);
+      if (msg.tag !== tag) return [next, effects];
+      const path = pathOf(msg, context);
+      const due = { tag: "mutant_due", path } as Message;
+      return [next, [...effects, { do: "timer", name: `mutant ${path}`, afterMs, msg: due }]];
+    },
+  });
+}
+
+function deregistration(path: string): Effect {
+  const [, type, mesh, name] = path.split("/") as [string, string, string, string];
+  const key = type === "ingress"
+    ? { type: "ZoneIngress", mesh: "", name: mesh }
+    : { type: "Dataplane", mesh, name };
+  return toHub({ tag: "write", by: path, ops: [{ op: "delete", key }] });
 }
 
 type Addresses = readonly (readonly [string, Loose])[];

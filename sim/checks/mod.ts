@@ -2,6 +2,7 @@
 
 import type { Check, World } from "../world.ts";
 import { nothingOverflows, versionsGoForward } from "./forward.ts";
+import { leasesHold } from "./leases.ts";
 import { acksAreMeant, oneOwner } from "./owners.ts";
 import { incrementalEqualsScratch } from "./scratch.ts";
 import { receiptsClaimNothingFalse, receiptsComplete } from "./receipts.ts";
@@ -24,6 +25,7 @@ export function everyCheck(world: World): readonly Check[] {
     nothingDangles(world),
     tokensAreGood(world),
     oneOwner(world),
+    leasesHold(world),
     acksAreMeant(world),
     addressesStay(world),
     rejectionsAreNoticed(world),
