@@ -107,6 +107,8 @@ export interface WorldOptions {
   readonly bad: number;
   readonly leaseMs?: number;
   readonly vipGraceMs?: number;
+  /** As global's setting says it; default: never. */
+  readonly unreachableZoneAfter?: string;
   /** Lines to read are kept. */
   readonly readable?: boolean;
   readonly checks?: (world: World) => readonly Check[];
@@ -532,8 +534,9 @@ export class World {
   }
 
   #config(mode: Mode, zone: string): ControlPlaneConfig {
-    const { leaseMs = 10_000, vipGraceMs = 20_000 } = this.options;
+    const { leaseMs = 10_000, vipGraceMs = 20_000, unreachableZoneAfter } = this.options;
     const flags = {
+      ...(mode === "global" && unreachableZoneAfter && { unreachableZoneAfter }),
       ...(mode !== "global" && {
         zone,
         endpointLease: `${leaseMs}ms`,
