@@ -9,7 +9,7 @@ import { everyKind } from "../cli/kinds.ts";
 import { treeOf } from "../cli/run.ts";
 import type { ControlPlaneConfig } from "../cli/settings.ts";
 import type { JsonObject } from "../core/resource.ts";
-import type { DnsCommand } from "../dns/zone_table.ts";
+import type { DnsCommand, ZoneTable } from "../dns/zone_table.ts";
 import type { SignerCommand } from "../identity/signing.ts";
 import type { ClientCommand, ServerCommand } from "../kds/wire.ts";
 import type { XdsCommand } from "../actors/dataplane/messages.ts";
@@ -17,7 +17,6 @@ import type { Op } from "../store/store.ts";
 import { AdsEdge } from "./ads_edge.ts";
 import type { Dice } from "./dice.ts";
 import type { Disk } from "./disk.ts";
-import { DnsEdge } from "./dns_edge.ts";
 import { type Host, KdsClientEdge, KdsServerEdge } from "./kds_edges.ts";
 import type { Network, Site } from "./network.ts";
 import { Quirks } from "./quirks.ts";
@@ -72,7 +71,8 @@ export class ControlPlane {
   ads: AdsEdge | null = null;
   kdsServer: KdsServerEdge | null = null;
   kdsClient: KdsClientEdge | null = null;
-  dns: DnsEdge | null = null;
+  /** What DNS answers from. */
+  names: ZoneTable | null = null;
   /** What it shows to global. */
   token: string | null = null;
   /** How far its clock is off, and how fast it goes. */
@@ -129,7 +129,6 @@ export class ControlPlane {
       count: (what) => this.options.reports.count(what),
     };
     const { instanceId } = this;
-    const dns = new DnsEdge(network);
     const ads = new AdsEdge(host, instanceId);
     const kdsServer = new KdsServerEdge(host);
     const run = { instance: instanceId, startedAtMs: this.nowMs };
@@ -171,7 +170,9 @@ export class ControlPlane {
           );
         },
         xds: (command) => ads.command(command as XdsCommand),
-        dns: (command) => dns.publish((command as DnsCommand).table),
+        dns: (command) => {
+          this.names = (command as DnsCommand).table;
+        },
         kds: (command) =>
           kdsClient
             ? kdsClient.command(command as ClientCommand)
@@ -179,16 +180,12 @@ export class ControlPlane {
       },
     });
     this.ads = ads;
-    this.dns = dns;
     this.kdsServer = kdsServer;
     this.kdsClient = kdsClient;
     this.kernel = kernel;
     kernel.start();
     if (config.mode === "global") network.listen(site, "kds", (end) => kdsServer.accept(end));
-    else {
-      network.listen(site, "dp", (end) => ads.accept(end));
-      network.listen(site, "dns", (end) => dns.accept(end));
-    }
+    else network.listen(site, "dp", (end) => ads.accept(end));
     this.#wake();
   }
 
@@ -198,7 +195,7 @@ export class ControlPlane {
     this.#life++;
     this.restarts++;
     this.kernel = null;
-    this.dns = null;
+    this.names = null;
     this.#scheduled = false;
     this.#woken = false;
     this.#alarmAtMs = Infinity;

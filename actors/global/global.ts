@@ -361,10 +361,9 @@ function admit(state: State, streams: readonly StreamOpened[]): readonly Effect[
 }
 
 function spawn({ args, insights }: State, zone: string): Effect {
-  const { descriptors, instance, version, receipts, unreachableAfterMs } = args;
+  const { descriptors, instance, version, receipts } = args;
   const insight = insights.get(zone) ?? null;
-  const own = { descriptors, instance, version, receipts, unreachableAfterMs };
-  const zoneArgs: ZoneArgs = { zone, insight, ...own };
+  const zoneArgs: ZoneArgs = { zone, insight, descriptors, instance, version, receipts };
   return { do: "spawn", group: "zones", id: zone, args: zoneArgs };
 }
 

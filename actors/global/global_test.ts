@@ -13,7 +13,6 @@ function start() {
     instance: "global-b",
     version: "",
     receipts: null,
-    unreachableAfterMs: null,
     auth: "none",
     exempt: [],
   }, at);

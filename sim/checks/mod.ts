@@ -1,7 +1,6 @@
 // Everything that must hold in a simulated world.
 
 import type { Check, World } from "../world.ts";
-import { namesAreTrue } from "./dns.ts";
 import { nothingOverflows, versionsGoForward } from "./forward.ts";
 import { leasesHold } from "./leases.ts";
 import { acksAreMeant, oneOwner } from "./owners.ts";
@@ -29,7 +28,6 @@ export function everyCheck(world: World): readonly Check[] {
     leasesHold(world),
     acksAreMeant(world),
     addressesStay(world),
-    namesAreTrue(world),
     rejectionsAreNoticed(world),
     strangersTakeNothing(world),
     versionsGoForward(world),

@@ -144,10 +144,9 @@ export function addressesStay(world: World): Check {
     },
     tick() {
       for (const zone of world.zones) {
-        const table = zone.dns?.table;
-        if (!table) continue;
+        if (!zone.names) continue;
         const owners = new Map<string, string>();
-        for (const [name, address] of table.addresses) {
+        for (const [name, address] of zone.names.addresses) {
           const service = name.replaceAll(".", "_");
           const owner = owners.get(address) ?? service;
           assert.equal(owner, service, `DNS of ${zone.name} tells ${address} for two names`);

@@ -4,7 +4,6 @@ import assert from "node:assert/strict";
 import { ORIGIN_LABEL } from "../../core/names.ts";
 import {
   type Draft,
-  type JsonObject,
   keyText,
   type Resource,
   type ResourceDescriptor,
@@ -84,9 +83,7 @@ function offeredOf(
 ): readonly Draft[] {
   const isDisabled = (name: string) => {
     const found = image.get({ type: "Zone", mesh: "", name });
-    const { ursa = {} } = image.get({ type: "ZoneInsight", mesh: "", name })?.spec ?? {};
-    const leftOut = (ursa as JsonObject)["leftOutSince"] !== undefined;
-    return found !== undefined && !isEnabled(found.spec as ZoneSpec) || leftOut;
+    return found !== undefined && !isEnabled(found.spec as ZoneSpec);
   };
   return image.list(descriptor.name)
     .filter((resource) =>

@@ -84,17 +84,20 @@ function difference(one: Copies, other: Copies): string | false {
   return extra !== undefined && `${extra} is a copy of nothing`;
 }
 
-const STILL_MS = 2_000;
+const WINDOW_MS = 2_000;
+/** Insights of what a scenario did are written up to 10 s later. */
+const STORM_MS = 20_000;
 
-/** Messages of each stream in a second after all is told; health checks do not count. */
-export async function messagesPerSecond(
-  { global, east, west }: Federation,
-): Promise<readonly number[]> {
+/** Until less than one message a second goes over any stream, health checks aside. */
+export function untilQuiet({ global, east, west }: Federation): Promise<number> {
   const sides = [global.rest, east.zone.rest, west.zone.rest];
-  const before = await Promise.all(sides.map((rest) => responsesSent(rest)));
-  await pause(STILL_MS);
-  const after = await Promise.all(sides.map((rest) => responsesSent(rest)));
-  return after.map((sent, i) => (sent - before[i]!) * 1_000 / STILL_MS);
+  const sent = () => Promise.all(sides.map((rest) => responsesSent(rest)));
+  return until("end of messages", async () => {
+    const before = await sent();
+    await pause(WINDOW_MS);
+    const messages = (await sent()).map((now, i) => now - before[i]!);
+    return messages.every((count) => count * 1_000 < WINDOW_MS) || `${messages} in a while`;
+  }, STORM_MS);
 }
 
 /** Over all types, or of one. */

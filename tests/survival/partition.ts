@@ -20,7 +20,7 @@ import {
 import { fleetNames, withFleet } from "./fleet.ts";
 import { ended, loads } from "./global_down.ts";
 import { KeptWatch } from "./kept.ts";
-import { type Scenario, seconds } from "./scenario.ts";
+import { type Scenario, seconds, sinceMs } from "./scenario.ts";
 
 /** A keepalive, and its answer that does not come. */
 const NOTICED_MS_MAX = 35_000;
@@ -36,7 +36,6 @@ const silence: Scenario = {
     const { global, east, bounds } = federation;
     const running = await loads(federation, 20);
     const cutAtMs = performance.now();
-    const since = (atMs: number) => performance.now() - atMs;
     east.link.hold(BOTH);
     const noticed = Promise.all([
       untilPresence(global, "east", "offline"),
@@ -45,15 +44,15 @@ const silence: Scenario = {
     const figures = await withFleet(east.zone, async (fleet) => {
       await Promise.all([editPolicies(global), changeProxies(fleet)]);
       const [offlineMs, aloneMs] = await noticed;
-      await pause(Math.max(0, lasting(5, { secondsInTests: 0 }) - since(cutAtMs)));
+      await pause(Math.max(0, lasting(5, { secondsInTests: 0 }) - sinceMs(cutAtMs)));
       await untilStill(east.zone);
       const sentBefore = await responsesSent(east.zone.rest, "Dataplane");
       east.link.heal();
       const healedAtMs = performance.now();
       await untilAllOnline(federation);
-      const backMs = since(healedAtMs);
+      const backMs = sinceMs(healedAtMs);
       await untilAgreed(federation);
-      const agreedMs = since(healedAtMs) - backMs;
+      const agreedMs = sinceMs(healedAtMs) - backMs;
       const down = await responsesInSession(global, "east", "TrafficPermission");
       const up = await responsesSent(east.zone.rest, "Dataplane") - sentBefore;
       assert.ok(down <= 1, `${down} responses brought the policies`);
@@ -228,7 +227,7 @@ const flapping: Scenario = {
     const kept = await KeptWatch.start([global, east.zone, west.zone]);
     const endpoints = await EndpointWatch.start(frontend.proxy);
     const running = await loads(federation, 20);
-    const untilMs = performance.now() + lasting(5, { secondsInTests: 24 });
+    const untilMs = performance.now() + lasting(5, { secondsInTests: 16 });
     const rounds: { readonly dials: number; readonly rssKb: readonly number[] }[] = [];
     while (performance.now() < untilMs) {
       const before = east.link.dials;

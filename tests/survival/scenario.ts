@@ -43,6 +43,10 @@ export function seconds(ms: number): string {
   return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;
 }
 
+export function sinceMs(atMs: number): number {
+  return performance.now() - atMs;
+}
+
 /** The worst of the best 99 %. */
 export function p99(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
