@@ -54,7 +54,7 @@ Deno.test("resolveConfig() has Kuma's ports, loopback and a data folder by defau
     zoneAuthExempt: [],
     reloadableTokens: false,
     endpointLeaseMs: 10_000,
-    healthReportMs: 5_000,
+    healthReportMs: 3_000,
     initialPolicies: "none",
     meshRoutingResources: false,
     localhostIsAdmin: true,

@@ -369,7 +369,7 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
     group: "Admission",
     help: "how often proxies report the health of their workloads, and that they drain; 0: never",
     modes: ZONES,
-    fallback: "5s",
+    fallback: "3s",
     parse: duration,
   },
   initialPolicies: {

@@ -142,6 +142,10 @@ export const INSPECT_COLUMNS: Readonly<Record<string, readonly Column[]>> = {
 
 /** What an operator should know of an item, though no column of kumactl's has room for it. */
 export const INSPECT_WARNINGS: Readonly<Record<string, (item: JsonObject) => readonly string[]>> = {
+  Dataplane: ({ mesh, name, dataplaneInsight }) =>
+    leaseWarnings(`dataplane ${mesh}/${name}`, dataplaneInsight),
+  ZoneIngress: ({ name, zoneIngressInsight }) =>
+    leaseWarnings(`zone ingress ${name}`, zoneIngressInsight),
   Zone: ({ name, zoneInsight }) => {
     const { alarm, rejected, refused } = objectOf(objectOf(zoneInsight)["ursa"]);
     return [
@@ -157,6 +161,13 @@ export const INSPECT_WARNINGS: Readonly<Record<string, (item: JsonObject) => rea
     ];
   },
 };
+
+function leaseWarnings(who: string, insight: Json | undefined): readonly string[] {
+  const { leasedUntil, lost } = objectOf(objectOf(objectOf(insight)["metadata"])["ursa"]);
+  return leasedUntil === undefined
+    ? []
+    : [`${who}: ${lost}; it leaves at ${leasedUntil} unless it comes back`];
+}
 
 function updates(insight: string): readonly Column[] {
   const total = (item: JsonObject, stat: string): number =>

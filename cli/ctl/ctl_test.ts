@@ -286,6 +286,18 @@ Deno.test("inspect shows streams and versions in kumactl's columns", () =>
       /Partially degraded.* ca-1 +ca-1 /,
     );
     assert.equal(JSON.parse((await run("inspect", "dataplanes", "-o", "json")).out).total, 1);
+    const leased = { leasedUntil: "2026-11-22T12:05:08.000Z", lost: "its stream ended" };
+    await plane.put({
+      type: "DataplaneInsight",
+      mesh: "default",
+      name: "web-1",
+      spec: { ...insight, metadata: { ursa: leased } },
+    });
+    assert.equal(
+      (await run("inspect", "dataplanes")).err,
+      "warning: dataplane default/web-1: its stream ended; " +
+        "it leaves at 2026-11-22T12:05:08.000Z unless it comes back\n",
+    );
     assert.match((await run("inspect", "zoneingresses")).out, /^NAME +STATUS/);
   }));
 

@@ -8,6 +8,7 @@ import {
   GATEWAY_TEMPLATE,
   INBOUND_PORT,
   INGRESS_TEMPLATE,
+  PROBE,
   type ServiceSpec,
 } from "./resources.ts";
 import { Rest } from "./rest.ts";
@@ -250,7 +251,7 @@ export class Zone {
     const proxy = await this.#startProxy(name, {
       address,
       port,
-      template: DATAPLANE_TEMPLATE,
+      template: DATAPLANE_TEMPLATE + (spec.probed ? PROBE : ""),
       vars: {
         mesh: spec.mesh ?? "default",
         port: String(port),

@@ -46,6 +46,8 @@ export interface ServiceSpec {
   /** Port of the inbound; the workload itself listens on another. */
   readonly port?: number;
   readonly bindOutbounds?: boolean;
+  /** Its proxy looks whether the workload listens. */
+  readonly probed?: boolean;
 }
 
 export const INBOUND_PORT = 8_080;
@@ -64,6 +66,11 @@ networking:
       kuma.io/service: {{ service }}
       kuma.io/protocol: http
       version: {{ version }}
+`;
+
+/** Of the inbound, which ends the template above. */
+export const PROBE = `    serviceProbe:
+      tcp: {}
 `;
 
 export const GATEWAY_TEMPLATE = `type: Dataplane

@@ -113,8 +113,29 @@ Deno.test("a backend in the own zone killed: the other zone's answers", async ()
     });
     ok(answeredMs < FAILOVER_MS, `answered after ${answeredMs} ms`);
     equal(load.failuresSince(atMs + FAILOVER_MS).length, 0, "failed later");
+    await workloadIsKilled(east, west);
   });
 });
+
+/** Its proxy looks every second, and says what it sees every three. */
+async function workloadIsKilled(east: Zone, west: Zone): Promise<void> {
+  const backend = await east.startWorkload({ service: "probed", probed: true });
+  const caller = await east.startWorkload({ service: "caller", bindOutbounds: true });
+  await west.startWorkload({ service: "probed" });
+  await untilAnswered(east, "probed.mesh", east);
+  await until("the other zone", () => knows(caller, [west.ingress!, backend.proxy]));
+  const load = new Load(PER_SECOND, () => east.client.call("probed.mesh"));
+  await until("requests", () => load.outcomes.length > PER_SECOND || "too few");
+  const atMs = performance.now();
+  backend.service.signal("SIGKILL");
+  await leaves(caller, backend.proxy);
+  const leftMs = performance.now() - atMs;
+  await later(load);
+  await load.stop();
+  report("workload of a probed backend killed", { load, atMs, leftMs });
+  equal(load.failuresSince(atMs + leftMs).length, 0, "failed later");
+  ok(leftMs < FAILOVER_MS + SLACK_MS, `it left after ${leftMs} ms`);
+}
 
 async function twoZones(
   cluster: Cluster,
