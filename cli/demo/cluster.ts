@@ -123,6 +123,10 @@ export class ControlPlane {
     return this.#child.pid;
   }
 
+  signal(name: "SIGSTOP" | "SIGCONT"): void {
+    this.#child?.signal(name);
+  }
+
   /** Kill −9. */
   async kill(): Promise<void> {
     this.#child?.signal("SIGKILL");

@@ -1,12 +1,12 @@
 // What a caller notices when something between it and an answer is killed, with a second one there.
 
-import { equal, ok } from "node:assert/strict";
+import { doesNotMatch, equal, ok } from "node:assert/strict";
 import { Load } from "../../cli/demo/client.ts";
 import type { Cluster, Proxy, Workload, Zone } from "../../cli/demo/cluster.ts";
 import { allowAll, meshWithMtls } from "../../cli/demo/resources.ts";
 import { until } from "../../cli/demo/until.ts";
-import { uses } from "./envoys.ts";
-import { withCluster } from "./one_cluster.ts";
+import { allConnected, uses } from "./envoys.ts";
+import { logFromNow, withCluster } from "./one_cluster.ts";
 
 const PER_SECOND = 50;
 /** `--endpoint-lease`, as it is without a word. */
@@ -116,6 +116,37 @@ Deno.test("a backend in the own zone killed: the other zone's answers", async ()
     await workloadIsKilled(east, west);
   });
 });
+
+Deno.test("a control plane that stood still for longer than a lease drops nobody", async () => {
+  await withCluster("delta", async (cluster) => {
+    const zone = await cluster.startZone("alone");
+    await cluster.policies.put("/meshes/default", meshWithMtls("default"));
+    await cluster.policies.put("/meshes/default/traffic-permissions/everyone", allowAll("default"));
+    const backend = await zone.startWorkload({ service: "backend" });
+    const caller = await zone.startWorkload({ service: "frontend", bindOutbounds: true });
+    await untilAnswered(zone, "backend.mesh", zone);
+    const log = await logFromNow(zone.controlPlane);
+    const address = await zone.client.resolve("backend.mesh");
+    const load = new Load(PER_SECOND, () => zone.client.callAt(address, "backend.mesh"));
+    zone.controlPlane.signal("SIGSTOP");
+    await until("a lease and a half", () => passed(load, 1.5 * LEASE_MS));
+    zone.controlPlane.signal("SIGCONT");
+    await until("proxies that are connected", () => allConnected([backend.proxy, caller.proxy]));
+    await until("another lease", () => passed(load, 2.6 * LEASE_MS));
+    await load.stop();
+    equal(load.failures.length, 0);
+    doesNotMatch(await log(), /deregistered/);
+    const { outcomes } = load;
+    console.log(
+      `  control plane stood still for 15 s: 0 of ${outcomes.length} failed, nobody left`,
+    );
+  });
+});
+
+/** By the requests that were made. */
+function passed({ outcomes }: Load, ms: number): true | string {
+  return outcomes.length * 1_000 >= ms * PER_SECOND || `${outcomes.length} requests`;
+}
 
 /** Its proxy looks every second, and says what it sees every three. */
 async function workloadIsKilled(east: Zone, west: Zone): Promise<void> {
