@@ -1,6 +1,12 @@
 // Warnings: what is legal, and yet probably not what was meant.
 
-import { type CaBackend, caSources, enabledBackend, type MeshSpec } from "../core/mesh.ts";
+import {
+  type CaBackend,
+  caBackends,
+  caSources,
+  enabledBackend,
+  type MeshSpec,
+} from "../core/mesh.ts";
 import type { Draft, Resource, ResourceDescriptor } from "../core/resource.ts";
 import type { ZoneIngressSpec } from "../core/zone.ts";
 import type { ApiView, ControlPlane, ResourceView } from "./ports.ts";
@@ -35,8 +41,8 @@ export function meshWarnings(
         "ingresses route by the SNI of mutual TLS",
     );
   }
-  const open = (spec as MeshSpec).mtls?.backends?.filter((backend) => hasOpenKey(name, backend));
-  for (const backend of open ?? []) {
+  for (const backend of caBackends(spec as MeshSpec)) {
+    if (!hasOpenKey(name, backend)) continue;
     warnings.push(
       `the private key of CA backend "${backend.name}" stands in mesh "${name}", which everybody ` +
         "may read: put it into a Secret",

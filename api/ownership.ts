@@ -1,6 +1,6 @@
 // What goes with a resource when it is deleted, and what keeps it from being deleted.
 
-import { caSources, type MeshSpec } from "../core/mesh.ts";
+import { caBackends, caSources, type MeshSpec } from "../core/mesh.ts";
 import { ORIGIN_LABEL, ZONE_LABEL } from "../core/names.ts";
 import { isOnline } from "../core/proxy_status.ts";
 import type { Resource, ResourceDescriptor, ResourceKey } from "../core/resource.ts";
@@ -63,8 +63,7 @@ export function checkDeletable(resource: Resource, resources: ResourceView): rea
 
 function secretUsers(secret: Resource, resources: ResourceView): readonly string[] {
   const mesh = resources.get({ type: "Mesh", mesh: "", name: secret.mesh });
-  const backends = (mesh?.spec as MeshSpec | undefined)?.mtls?.backends ?? [];
-  return backends.filter((backend) => {
+  return caBackends((mesh?.spec ?? {}) as MeshSpec).filter((backend) => {
     const { cert, key } = caSources(secret.mesh, backend);
     return cert.secret === secret.name || key.secret === secret.name;
   }).map(({ name }) => name);

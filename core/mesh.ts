@@ -74,14 +74,24 @@ export interface ConfigSpec {
   readonly config?: string;
 }
 
+/** What a peer, or a stored row, says that has no name is left out: nobody could refer to it. */
+export function caBackends({ mtls }: MeshSpec): readonly CaBackend[] {
+  const backends: unknown = mtls?.backends;
+  if (!Array.isArray(backends)) return [];
+  return backends.filter((backend) => isObject(backend) && typeof backend.name === "string");
+}
+
 /**
  * The backend that signs now, or undefined when the mesh has no mutual TLS. One that is enabled and
  * not there comes from a peer: it must not look as if nothing were enabled.
  */
 export function enabledBackend(spec: MeshSpec): CaBackend | undefined {
-  const name = spec.mtls?.enabledBackend;
+  const { mtls = null } = spec;
+  if (mtls !== null && !isObject(mtls)) return { name: show(mtls), type: "" };
+  const name: unknown = mtls?.enabledBackend;
   if (!name) return undefined;
-  return spec.mtls?.backends?.find((backend) => backend.name === name) ?? { name, type: "" };
+  return caBackends(spec).find((backend) => backend.name === name) ??
+    { name: typeof name === "string" ? name : show(name), type: "" };
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import {
   type CaBackend,
+  caBackends,
   caSources,
   type DataSource,
   enabledBackend,
@@ -90,7 +91,7 @@ export type Secrets = ReadonlyMap<string, Resource<SecretSpec>>;
 
 /** The state of each backend of a mesh, in the order of its spec. `secrets` are the mesh's own, by name. */
 export function caStates(mesh: Resource<MeshSpec>, secrets: Secrets): readonly CaState[] {
-  return (mesh.spec.mtls?.backends ?? []).map((backend) => caState(mesh, backend, secrets));
+  return caBackends(mesh.spec).map((backend) => caState(mesh, backend, secrets));
 }
 
 function caState(mesh: Resource<MeshSpec>, backend: CaBackend, secrets: Secrets): CaState {

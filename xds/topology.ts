@@ -2,7 +2,7 @@
 
 import { assert } from "../core/assert.ts";
 import { type DataplaneSpec, type Inbound, isReady } from "../core/dataplane.ts";
-import { enabledBackend, type MeshSpec } from "../core/mesh.ts";
+import { caBackends, enabledBackend, type MeshSpec } from "../core/mesh.ts";
 import type { Endpoint, MeshView, MtlsView, ServiceView, ViewKey } from "../core/mesh_view.ts";
 import { compareText, type Resource, type ResourceKey } from "../core/resource.ts";
 import { SERVICE_TAG, type Tags, tagsText, ZONE_TAG } from "../core/tags.ts";
@@ -117,7 +117,7 @@ function assemble(
 function mtlsOf(spec: MeshSpec): MtlsView | null {
   const enabled = enabledBackend(spec);
   if (!enabled) return null;
-  const trusted = (spec.mtls?.backends ?? []).map(({ name }) => name);
+  const trusted = caBackends(spec).map(({ name }) => name);
   return { backend: enabled.name, trusted: [...trusted].sort() };
 }
 

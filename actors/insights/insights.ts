@@ -1,6 +1,7 @@
 // The insights actor: writes what is seen of proxies in batches, so that status never floods the store.
 
 import type { ProxyInsightSpec } from "../../core/insights.ts";
+import { isObject } from "../../core/json.ts";
 import { type ProxyKey, proxyText } from "../../core/proxy.ts";
 import type { JsonObject, Resource, ResourceKey } from "../../core/resource.ts";
 import { type ProxySeen, renderInsight } from "../../xds/proxy_insight.ts";
@@ -158,6 +159,8 @@ function known({ args, unwritten, writing }: State): readonly ProxyKey[] {
 /** null when nothing was open. */
 function disconnected(insight: ProxyInsightSpec, nowMs: number): JsonObject | null {
   const { subscriptions = [] } = insight;
+  // As stored: it may be anything.
+  if (!Array.isArray(subscriptions) || !subscriptions.every(isObject)) return null;
   if (subscriptions.every(({ disconnectTime }) => disconnectTime !== undefined)) return null;
   const disconnectTime = new Date(nowMs).toISOString();
   return {
