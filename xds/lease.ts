@@ -5,6 +5,8 @@ const PING_SHARE = 2 / 5;
 const FOUND_SHARE = 2 * PING_SHARE;
 /** A control plane that stood still misses one of these at most: each is counted while it runs. */
 const STEP_SHARE = 1 / 5;
+/** A look that is later than this was kept from it. */
+const LATE_SHARE = 1 / 20;
 /**
  * A proxy dials a control plane that is back at least every three seconds: a shorter lease would
  * end before that.
@@ -18,6 +20,20 @@ export function keepaliveOf(leaseMs: number): {
 } {
   const ms = Math.round(leaseMs * PING_SHARE);
   return { intervalMs: ms, timeoutMs: ms };
+}
+
+/**
+ * When to look again at a connection that was silent for so long; null: nobody is there. Who looks
+ * late was away itself, and has yet to read what came meanwhile.
+ */
+export function lookAgainMs(
+  leaseMs: number,
+  { silentMs, lateMs }: { readonly silentMs: number; readonly lateMs: number },
+): number | null {
+  const foundMs = leaseMs * FOUND_SHARE;
+  if (silentMs < foundMs) return Math.max(1, foundMs - silentMs);
+  const shortMs = leaseMs * LATE_SHARE;
+  return lateMs < shortMs ? null : shortMs;
 }
 
 /**

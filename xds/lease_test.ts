@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { keepaliveOf, leftOf } from "./lease.ts";
+import { keepaliveOf, leftOf, lookAgainMs } from "./lease.ts";
 
 const LEASE_MS = 10_000;
 
@@ -9,6 +9,17 @@ Deno.test("keepaliveOf(): who vanishes is found while the lease runs", () => {
     const { intervalMs, timeoutMs } = keepaliveOf(leaseMs);
     assert(intervalMs + timeoutMs < leaseMs);
   }));
+});
+
+Deno.test("lookAgainMs(): silence is found once, and not by who was away itself", () => {
+  const cases = [
+    { silentMs: 0, lateMs: 0, again: 8_000 },
+    { silentMs: 7_999.9, lateMs: 0, again: 1 },
+    { silentMs: 8_000, lateMs: 3, again: null },
+    { silentMs: 20_000, lateMs: 12_000, again: 500 },
+    { silentMs: 20_500, lateMs: 0, again: null },
+  ];
+  for (const { again, ...seen } of cases) assert.equal(lookAgainMs(LEASE_MS, seen), again);
 });
 
 Deno.test("leftOf(): counted from the last sign of life, but not while nobody could hear one", () => {

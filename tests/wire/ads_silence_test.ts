@@ -71,3 +71,21 @@ Deno.test("a stream whose peer vanished ends within the lease, with how long it 
   await web.close();
   await plane.server.close(1_000);
 });
+
+Deno.test("a server that stood still for longer than a lease reads before it judges", async () => {
+  const plane = await TestControlPlane.start(snapshotOf({ cluster: [{ name: "a" }] }), {
+    leaseMs: LEASE_MS,
+  });
+  const relay = new Relay(plane.port);
+  const web = new TestClient(await relay.listen(), "sotw");
+  web.send({ node: NODE, typeUrl: TYPES.cluster });
+  await web.next();
+  const untilMs = performance.now() + 2 * LEASE_MS;
+  while (performance.now() < untilMs);
+  await relay.words(2);
+  assert.equal(plane.streams.size, 1);
+  assert.deepEqual(plane.silences, []);
+  await relay.close();
+  await web.close();
+  await plane.server.close(1_000);
+});

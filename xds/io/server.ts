@@ -22,6 +22,7 @@ import { Patience, STALL_MS_MAX } from "../../h2/io/patience.ts";
 import { type HealthHost, HealthStreams } from "./health_streams.ts";
 import { keepaliveOf } from "../lease.ts";
 import type { AdsRequest, Dialect, Outgoing } from "../stream.ts";
+import { Silence } from "./silence.ts";
 import { readRequest, writeResponse } from "../wire.ts";
 
 export interface FirstRequest {
@@ -86,6 +87,8 @@ const NAMES_MAX = 50_000;
 const HANDSHAKE_MS_MAX = 10_000;
 /** Then a request, or what is left of one, does not come any more. */
 const IDLE_MS_MAX = 30_000;
+/** Longer than any lease that somebody wants. */
+const ANSWER_MS_MAX = 3_600_000;
 /** A proxy has one stream; more than a few on one connection is no proxy. */
 const STREAMS_PER_CONNECTION_MAX = 100;
 
@@ -97,9 +100,9 @@ export async function serveDp(options: DpServerOptions): Promise<DpServer> {
     options.onPeerError({ kind, peer, message });
   };
 
-  const heard = new Heard();
+  const silence = new Silence(options.leaseMs);
   const disconnect = (peer: string) => sockets.get(peer)?.destroy();
-  const streams = new Streams(options, { count, complain, disconnect }, heard);
+  const streams = new Streams(options, { count, complain, disconnect }, silence);
   const probes = new HealthStreams(options.health, complain);
   const grpc = grpcServer(streams, probes, options.leaseMs);
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
@@ -129,7 +132,7 @@ export async function serveDp(options: DpServerOptions): Promise<DpServer> {
       return http.emit("connection", socket);
     }
     count("grpc_connections");
-    heard.listen(socket);
+    silence.watch(socket, peerOf(socket));
     injector.injectConnection(
       new GuardedSocket(socket, {
         onBreach: (breach) =>
@@ -173,26 +176,6 @@ function peerOf(socket: Socket): string {
   return `${socket.remoteAddress ?? "unknown"}:${socket.remotePort ?? 0}`;
 }
 
-/** When something last came over each connection, by its peer. */
-class Heard {
-  readonly #connections = new Map<string, { atMs: number }>();
-
-  listen(socket: Socket): void {
-    const peer = peerOf(socket);
-    const last = { atMs: performance.now() };
-    this.#connections.set(peer, last);
-    socket.on("data", () => {
-      last.atMs = performance.now();
-    });
-    socket.on("close", () => this.#connections.delete(peer));
-  }
-
-  /** Of an open connection, and still to be asked after its end. */
-  of(peer: string): { readonly atMs: number } {
-    return this.#connections.get(peer) ?? { atMs: performance.now() };
-  }
-}
-
 // --- gRPC ---------------------------------------------------------------------------------------
 
 type Call = ServerDuplexStream<Uint8Array, Uint8Array>;
@@ -224,20 +207,20 @@ class Streams {
   readonly #host: AdsHost;
   readonly #identifier: string;
   readonly #tally: Tally;
-  readonly #heard: Heard;
+  readonly #silence: Silence;
   #idle: (() => void) | null = null;
 
-  constructor({ ads, identifier = "" }: DpServerOptions, tally: Tally, heard: Heard) {
+  constructor({ ads, identifier = "" }: DpServerOptions, tally: Tally, silence: Silence) {
     this.#host = ads;
     this.#identifier = identifier;
     this.#tally = tally;
-    this.#heard = heard;
+    this.#silence = silence;
   }
 
   accept(call: Call, dialect: Dialect): void {
     const id = crypto.randomUUID();
     const peer = call.getPeer();
-    const heard = this.#heard.of(peer);
+    const heard = this.#silence.of(peer);
     this.#calls.add(call);
     call.on("data", (bytes: Uint8Array) => {
       if (call.writableEnded) return;
@@ -359,13 +342,14 @@ function authorizationOf(metadata: Metadata): string | null {
 }
 
 function grpcServer(streams: Streams, probes: HealthStreams, leaseMs: number): GrpcServer {
-  const { intervalMs, timeoutMs } = keepaliveOf(leaseMs);
+  const { intervalMs } = keepaliveOf(leaseMs);
   const server = new GrpcServer({
     "grpc.max_receive_message_length": REQUEST_BYTES_MAX,
     "grpc.max_send_message_length": -1,
     "grpc.max_concurrent_streams": STREAMS_PER_CONNECTION_MAX,
     "grpc.keepalive_time_ms": intervalMs,
-    "grpc.keepalive_timeout_ms": timeoutMs,
+    // Silence is looked for elsewhere: a process that was away reads before it judges.
+    "grpc.keepalive_timeout_ms": ANSWER_MS_MAX,
   });
   const method = (name: string, service: string) => ({
     path: `/envoy.service.${service}/${name}`,
