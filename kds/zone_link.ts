@@ -1,7 +1,7 @@
 // Where other zones reach a zone without global, and by which certificate they know it: told to global,
 // which tells the others.
 
-import { isObject } from "../core/json.ts";
+import { isObject, listOf } from "../core/json.ts";
 import type { Draft, JsonObject, Resource } from "../core/resource.ts";
 
 /** Ours: the sender understands links between zones, and stamps. */
@@ -31,7 +31,8 @@ export function linkMetadata(link: ZoneLink): JsonObject {
 
 /** What a zone announces; null when it does not, or not in this form. */
 export function announcedLink(metadata: JsonObject | undefined): ZoneLink | null {
-  return linkOf(metadata?.[METADATA_KEY]);
+  const knows = listOf(metadata?.["features"]).includes(URSA_ZONE_LINKS);
+  return knows ? linkOf(metadata?.[METADATA_KEY]) : null;
 }
 
 /** As global keeps it, and as zones get it. */

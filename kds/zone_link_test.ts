@@ -38,7 +38,7 @@ Deno.test("a link of another form is none", () => {
     { ...LINK, certificate: CERTIFICATE + "x".repeat(9_000) },
   ];
   for (const form of forms) {
-    const metadata = { "ursa-zone-link": form } as JsonObject;
+    const metadata = { features: [URSA_ZONE_LINKS], "ursa-zone-link": form } as JsonObject;
     assert.equal(announcedLink(metadata), null, JSON.stringify(form));
   }
   assert.equal(readLink({ spec: { config: "{" } }), null);

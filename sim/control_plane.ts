@@ -11,6 +11,7 @@ import type { ControlPlaneConfig } from "../cli/settings.ts";
 import type { JsonObject } from "../core/resource.ts";
 import type { DnsCommand, ZoneTable } from "../dns/zone_table.ts";
 import type { SignerCommand } from "../identity/signing.ts";
+import type { LinkCommand } from "../kds/peer_wire.ts";
 import type { ClientCommand, ServerCommand } from "../kds/wire.ts";
 import type { XdsCommand } from "../actors/dataplane/messages.ts";
 import type { Op } from "../store/store.ts";
@@ -18,6 +19,7 @@ import { AdsEdge } from "./ads_edge.ts";
 import type { Dice } from "./dice.ts";
 import type { Disk } from "./disk.ts";
 import { type Host, KdsClientEdge, KdsServerEdge } from "./kds_edges.ts";
+import { LinkEdge, reachOf } from "./link_edge.ts";
 import type { Network, Site } from "./network.ts";
 import { Quirks } from "./quirks.ts";
 import { sign } from "./signer.ts";
@@ -133,6 +135,7 @@ export class ControlPlane {
     const kdsServer = new KdsServerEdge(host);
     const run = { instance: instanceId, startedAtMs: this.nowMs };
     const kdsClient = this.options.global && new KdsClientEdge(host, this.options.global, run);
+    const links = config.mode === "remote" && config.zoneLinks ? new LinkEdge(host) : null;
     const tree = treeOf({
       config,
       kinds: KINDS,
@@ -141,7 +144,7 @@ export class ControlPlane {
       newClusterId: `cluster-${seed}-${life}`,
       admin: null,
       keys: KEYS,
-      link: null,
+      link: links && reachOf(site.name),
     });
     const alive = <Args extends unknown[]>(act: (...args: Args) => void) => (...args: Args) => {
       if (life === this.#life) act(...args);
@@ -177,6 +180,7 @@ export class ControlPlane {
           kdsClient
             ? kdsClient.command(command as ClientCommand)
             : kdsServer.command(command as ServerCommand),
+        ...(links && { links: (command) => links.command(command as LinkCommand) }),
       },
     });
     this.ads = ads;
@@ -186,6 +190,7 @@ export class ControlPlane {
     kernel.start();
     if (config.mode === "global") network.listen(site, "kds", (end) => kdsServer.accept(end));
     else network.listen(site, "dp", (end) => ads.accept(end));
+    if (links) network.listen(site, "links", (end) => links.accept(end));
     this.#wake();
   }
 

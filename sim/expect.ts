@@ -3,6 +3,7 @@
 import type { JsonObject, Resource } from "../core/resource.ts";
 import { isEnabled, type ZoneSpec } from "../core/zone.ts";
 import type { UplinkStatus } from "../actors/uplink/messages.ts";
+import type { PeersStatus } from "../actors/peers/messages.ts";
 import { actorOf } from "./checks/scratch.ts";
 import { durationMs } from "./duration.ts";
 import { zonePath } from "../actors/zone/messages.ts";
@@ -109,6 +110,17 @@ const SENTENCES: readonly Sentence[] = [
       const { lastError } = (uplink?.summary ?? {}) as unknown as UplinkStatus;
       const isRefusal = /^(FAILED_PRECONDITION|PERMISSION_DENIED|UNAUTHENTICATED)/;
       return isRefusal.test(lastError ?? "") || `its last error: ${lastError}`;
+    },
+  },
+  {
+    form: "ZONE hears ZONE|nobody",
+    pattern: /^(\S+) hears (\S+)$/,
+    judge: (world, [zone, other]) => {
+      const summary = world.zone(zone!).kernel?.actors().find(({ path }) => path === "peers")
+        ?.summary as unknown as PeersStatus | undefined;
+      const heard = summary?.peers.filter(({ hears }) => hears).map(({ zone }) => zone) ?? [];
+      const is = other === "nobody" ? heard.length === 0 : heard.includes(other!);
+      return is || `it hears ${heard.join(", ") || "nobody"}: ${JSON.stringify(summary?.peers)}`;
     },
   },
   {

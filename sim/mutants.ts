@@ -5,6 +5,8 @@ import type { Context, Effect, Message } from "../actors/runtime/actor.ts";
 import type { AnyActor, Tree } from "../actors/runtime/tree.ts";
 import { toHub, type WriteResult } from "../actors/hub/messages.ts";
 import type { Draft, JsonObject, ResourceKey } from "../core/resource.ts";
+import { notesOfAhead } from "../kds/ahead.ts";
+import { ZONE_LABEL } from "../core/names.ts";
 import { meshOfVipConfig } from "../dns/vips.ts";
 import type { Op } from "../store/store.ts";
 import type { ControlPlane } from "./control_plane.ts";
@@ -93,6 +95,10 @@ const earlier = (tag: string, ms: number): Bend => (actor) => ({
     return actor.receive(state, msg, { ...context, nowMs });
   },
 });
+
+function ofZone(zone: string, { labels, spec, ...rest }: Draft): Draft {
+  return { ...rest, labels: { ...labels, [ZONE_LABEL]: zone }, spec: { ...spec, zone } };
+}
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -518,6 +524,36 @@ export const MUTANTS: readonly Mutant[] = [
     around: at(
       "global",
       never((effect, msg) => msg.tag === "resources_changed" && isCommand(effect, "kds", "close")),
+    ),
+  },
+  {
+    name: "a peer speaks for another zone",
+    says: "what one zone tells without global is believed of a third one",
+    around: at(
+      "peers",
+      does((effect) => {
+        if (!isSend(effect, "write")) return [effect];
+        const ops = effect.msg.ops.map((op: Loose) =>
+          op.op === "put" && op.resource.type === "ZoneIngress"
+            ? { ...op, resource: ofZone("elsewhere", op.resource) }
+            : op
+        );
+        return [{ ...effect, msg: { ...effect.msg, ops } }];
+      }),
+    ),
+  },
+  {
+    name: "a peer's word outlives global's",
+    says: "what zones told each other without global stays when global knows better",
+    around: at(
+      "uplink",
+      hears((msg, state) =>
+        msg.tag === "settle_due" ||
+          msg.tag === "response_received" && msg.response.typeUrl === "ZoneIngress" &&
+            notesOfAhead(state.image.get("Config").values()).length > 0
+          ? null
+          : msg
+      ),
     ),
   },
   {

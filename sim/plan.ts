@@ -174,6 +174,9 @@ class Planner {
         }
         return;
       }
+      case "gone":
+        if (!this.#mix.global) return;
+        return this.#add(atMs, "kill", GLOBAL, { for: dice.durationMs(3_000, 30_000) });
       case "pause":
         return this.#add(atMs, "pause", plane, { for: forMs });
       case "clock":
@@ -254,9 +257,13 @@ class Planner {
     const { dice } = this;
     const [a, b] = !this.#mix.global || dice.chance(0.3)
       ? [proxy, proxy.split("/")[0]!]
-      : [zone, GLOBAL];
+      : [zone, this.#zones.length > 1 && dice.chance(0.15) ? this.#other(zone) : GLOBAL];
     const [from, to] = dice.chance(0.5) ? [a, b] : [b, a];
     return dice.chance(0.5) ? `${a} - ${b}` : `${from} > ${to}`;
+  }
+
+  #other(zone: string): string {
+    return this.dice.pick(this.#zones.filter((name) => name !== zone));
   }
 
   #start(atMs: number, proxy: string): void {
@@ -351,6 +358,7 @@ const FAULTS = [
   "kill",
   "kill",
   "storm",
+  "gone",
   "pause",
   "clock",
   "cut",

@@ -3,6 +3,7 @@
 import type { Check, World } from "../world.ts";
 import { nothingOverflows, versionsGoForward } from "./forward.ts";
 import { leasesHold } from "./leases.ts";
+import { linksAreForOutages, zonesSpeakForThemselves } from "./links.ts";
 import { acksAreMeant, oneOwner } from "./owners.ts";
 import { incrementalEqualsScratch } from "./scratch.ts";
 import { receiptsClaimNothingFalse, receiptsComplete } from "./receipts.ts";
@@ -33,7 +34,9 @@ export function everyCheck(world: World): readonly Check[] {
     versionsGoForward(world),
     nothingOverflows(world),
     noWriteIsLost(world),
+    zonesSpeakForThemselves(world),
     zonesAndGlobalAgree(world),
+    linksAreForOutages(world),
     incrementalEqualsScratch(world),
     zonesTellTheTruth(world),
     receiptsClaimNothingFalse(world),

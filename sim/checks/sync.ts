@@ -15,6 +15,7 @@ import { goesToGlobal, goesToZone, zoneOf } from "../../kds/filter.ts";
 import { type Encoded, encodeDownward, encodeUpward } from "../../kds/offers.ts";
 import { zoneYields } from "../../kds/predicate.ts";
 import { KUMA_FEATURES } from "../../kds/wire.ts";
+import { URSA_ZONE_LINKS } from "../../kds/zone_link.ts";
 import { type ControlPlane, KINDS } from "../control_plane.ts";
 import type { Check, World } from "../world.ts";
 
@@ -79,16 +80,15 @@ export function offeredTo(global: ControlPlane, zone: ControlPlane): readonly Dr
 function offeredOf(
   descriptor: ResourceDescriptor,
   { disk: { image } }: ControlPlane,
-  { name: zone }: ControlPlane,
+  { name: zone, quirks }: ControlPlane,
 ): readonly Draft[] {
+  const features = quirks.plain ? KUMA_FEATURES : [...KUMA_FEATURES, URSA_ZONE_LINKS];
   const isDisabled = (name: string) => {
     const found = image.get({ type: "Zone", mesh: "", name });
     return found !== undefined && !isEnabled(found.spec as ZoneSpec);
   };
   return image.list(descriptor.name)
-    .filter((resource) =>
-      goesToZone(resource, { descriptor, zone, isDisabled, features: KUMA_FEATURES })
-    )
+    .filter((resource) => goesToZone(resource, { descriptor, zone, isDisabled, features }))
     .map((resource) =>
       arrived(encodeDownward(resource, { descriptor, hashNames: true }), descriptor)
     );
@@ -123,7 +123,8 @@ function compare(offered: readonly Draft[], held: readonly Resource[], what: str
   for (const [key, spec] of should) assert.equal(is.get(key), spec, `${what}: ${key}`);
 }
 
-function canonical(value: unknown): string {
+/** Without the order of keys. */
+export function canonical(value: unknown): string {
   return JSON.stringify(
     value,
     (_key, part) =>
