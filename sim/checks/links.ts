@@ -6,7 +6,8 @@ import { ORIGIN_LABEL } from "../../core/names.ts";
 import { notesOfAhead } from "../../kds/ahead.ts";
 import { zoneOf } from "../../kds/filter.ts";
 import type { PeersStatus } from "../../actors/peers/messages.ts";
-import { canonical } from "./sync.ts";
+import type { ControlPlane } from "../control_plane.ts";
+import { canonical } from "./canonical.ts";
 import type { Check, World } from "../world.ts";
 
 /** By zone, every state that its ingresses ever had. */
@@ -32,15 +33,26 @@ export function zonesSpeakForThemselves(world: World): Check {
   };
 }
 
+function peersOf({ kernel }: ControlPlane): PeersStatus | undefined {
+  const found = kernel?.actors().find(({ path }) => path === "peers")?.summary;
+  return found as unknown as PeersStatus | undefined;
+}
+
+/** What one zone has of another may be the other's own word. */
+export function hears(zone: ControlPlane, other: string | undefined): boolean {
+  return peersOf(zone)?.peers.some((peer) => peer.hears && peer.zone === other) ?? false;
+}
+
 export function linksAreForOutages(world: World): Check {
   return {
     name: "with global there, its word alone holds",
     atRest() {
       if (!world.global) return;
-      for (const { name, kernel, disk } of world.zones) {
-        const found = kernel?.actors().find(({ path }) => path === "peers")?.summary;
-        if (!found) continue;
-        const { alone, peers } = found as unknown as PeersStatus;
+      for (const zone of world.zones) {
+        const status = peersOf(zone);
+        if (!status) continue;
+        const { alone, peers } = status;
+        const { name, disk } = zone;
         assert(!alone, `${name} takes itself for alone`);
         const linked = peers.filter(({ linkedSince }) => linkedSince !== null);
         assert.deepEqual(linked, [], `links of ${name}`);
