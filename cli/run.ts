@@ -244,6 +244,7 @@ function treeOfGlobal(parts: TreeParts): Tree {
       receipts: RECEIPTS,
       auth: config.zoneAuth,
       exempt: config.zoneAuthExempt,
+      unreachableAfterMs: config.unreachableZoneAfterMs || null,
       keys: parts.keys.zone,
     },
     zoneTypes: globalToZone(descriptors).map(({ name }) => name),

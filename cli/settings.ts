@@ -55,6 +55,8 @@ export interface ControlPlaneConfig {
   readonly zoneAuth: Authentication;
   /** Zones that Kuma's control planes run: they are believed without a token. */
   readonly zoneAuthExempt: readonly string[];
+  /** A zone of which nothing is heard for so long is left out of the others; 0: never. */
+  readonly unreachableZoneAfterMs: number;
   /** Envoys read their tokens from a file for each connection, so that a new one needs no restart. */
   readonly reloadableTokens: boolean;
   /** How long a proxy is an endpoint of others after its last sign of life. */
@@ -345,6 +347,14 @@ export const SETTINGS: { readonly [K in SettingKey]: Setting<ControlPlaneConfig[
     fallback: "",
     parse: zoneNames,
   },
+  unreachableZoneAfterMs: {
+    argument: "DURATION",
+    group: "Admission",
+    help: "a zone that nothing is heard of for this long is left out of the others; 0: never",
+    modes: ["global"],
+    fallback: "0",
+    parse: silence,
+  },
   reloadableTokens: {
     group: "Admission",
     help: "proxies read the token file at each connection, so that a new token needs no restart",
@@ -506,6 +516,15 @@ function lease(text: string): Parsed<number> {
   if ("error" in parsed || parsed.value >= LEASE_MS_MIN) return parsed;
   const seconds = LEASE_MS_MIN / 1_000;
   return { error: `must be ${seconds}s or more, since proxies come back only so fast, is ${text}` };
+}
+
+/** A global that was restarted hears from all its zones within this. */
+const SILENCE_MS_MIN = 10_000;
+
+function silence(text: string): Parsed<number> {
+  const parsed = duration(text);
+  const isLong = "error" in parsed || parsed.value === 0 || parsed.value >= SILENCE_MS_MIN;
+  return isLong ? parsed : { error: `must be 0 or at least 10s, is ${JSON.stringify(text)}` };
 }
 
 function duration(text: string): Parsed<number> {

@@ -49,14 +49,17 @@ interface SentType {
   answered: string;
   /** Everything up to here is acknowledged or rejected. */
   settledRevision: number;
-  /** Of a response that only removed. */
+  /** Of a response that only removed, or said nothing; and what it removed. */
   lastError: string | null;
+  unremoved: readonly string[];
 }
 
 interface InFlight {
   readonly nonce: string;
   readonly revision: number;
   readonly partial: boolean;
+  /** It went out whatever there was to say. */
+  readonly first: boolean;
   readonly items: readonly KdsItem[];
   readonly removed: readonly string[];
 }
@@ -128,7 +131,7 @@ export function onRequest(sender: Sender, request: KdsRequest, offers: Offers): 
   if (!known?.inFlight || known.inFlight.nonce !== request.nonce) {
     return { event: "ignored", typeUrl, reason: `nonce ${request.nonce} is not in flight` };
   }
-  const { items, removed, partial, revision } = known.inFlight;
+  const { items, removed, partial, first, revision } = known.inFlight;
   if (!partial) known.settledRevision = revision;
   known.inFlight = null;
   known.answered = request.nonce;
@@ -136,7 +139,11 @@ export function onRequest(sender: Sender, request: KdsRequest, offers: Offers): 
   answeredWith(sender.trust, { typeUrl, items });
   removedFrom(sender.trust, typeUrl, removed);
   const { error } = request;
-  known.lastError = items.length === 0 ? error ?? null : null;
+  // An ACK of something else does not take it back; `resend` asks again.
+  if (items.length === 0 || first && error === undefined) {
+    known.lastError = error ?? null;
+    known.unremoved = known.lastError === null ? [] : removed;
+  }
   for (const name of removed) known.refused.delete(name);
   // What it has refused counts as told, until it changes or `resend` says otherwise.
   // One message speaks for all; where it names some of them, it is about these.
@@ -146,7 +153,7 @@ export function onRequest(sender: Sender, request: KdsRequest, offers: Offers): 
     if (error !== undefined && refused.has(item)) known.refused.set(item.name, error);
     else known.refused.delete(item.name);
   }
-  if (known.refused.size === 0) known.resends = 0;
+  if (known.lastError === null && known.refused.size === 0) known.resends = 0;
   return error === undefined
     ? { event: "acked", typeUrl }
     : { event: "nacked", typeUrl, message: error };
@@ -175,6 +182,7 @@ function subscribe(sender: Sender, request: KdsRequest, offers: Offers): SenderE
     answered: "",
     settledRevision: 0,
     lastError: null,
+    unremoved: [],
   });
   return { event: "subscribed", typeUrl };
 }
@@ -207,7 +215,8 @@ export function owe(sender: Sender, typeUrl: string, name: string): void {
 /** When to send again what the peer refused of a type; null: nothing, or that is known already. */
 export function resendAfter(sender: Sender, typeUrl: string): number | null {
   const type = sender.types.get(typeUrl);
-  if (!type || type.resendDue || type.refused.size === 0) return null;
+  if (!type || type.resendDue) return null;
+  if (type.refused.size === 0 && type.lastError === null) return null;
   type.resendDue = true;
   return Math.min(RESEND_MAX_MS, RESEND_FIRST_MS * 2 ** type.resends);
 }
@@ -222,6 +231,12 @@ export function resend(sender: Sender, typeUrl: string): void {
     if (type.sent.has(name)) type.sent.set(name, "");
     type.owed.add(name);
   }
+  for (const name of type.unremoved) {
+    if (!type.sent.has(name)) type.sent.set(name, "");
+    type.owed.add(name);
+  }
+  // Also when there is nothing to say any more: the peer's last word was no.
+  if (type.lastError !== null) type.first = true;
 }
 
 /** What may go now: at most one response per type, or of all types when the peer is not trusted. */
@@ -330,11 +345,12 @@ function nextResponse(sender: Sender, next: Next, withheld: Withheld[]): KdsResp
     if (word.alone) break;
   }
   if (!type.first && items.length === 0 && removed.length === 0) return null;
-  type.first = type.first && inParts && type.owed.size > waiting;
+  const { first } = type;
+  type.first = first && inParts && type.owed.size > waiting;
   sender.nonce++;
   const nonce = String(sender.nonce);
   const partial = type.owed.size > 0;
-  type.inFlight = { nonce, revision: sender.revision, partial, items, removed };
+  type.inFlight = { nonce, revision: sender.revision, partial, first, items, removed };
   return {
     typeUrl,
     nonce,

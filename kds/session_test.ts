@@ -232,6 +232,33 @@ Deno.test("what was rejected is sent again after ever longer pauses", () => {
   assert.equal(resendAfter(global.sender, "Mesh"), null);
 });
 
+Deno.test("a removal that was rejected is sent again, too", () => {
+  const global = globalHalf();
+  global.change("mesh-1", {});
+  global.request(ask("Mesh"));
+  global.request({ ...ask("Mesh"), nonce: global.responses()[0]!.nonce });
+  global.change("mesh-1", null);
+  const [removal] = global.responses();
+  global.request({ ...ask("Mesh"), nonce: removal!.nonce, error: "it is in use" });
+  assert.deepEqual(global.rejections(), [["Mesh", "it is in use"]]);
+  assert.equal(resendAfter(global.sender, "Mesh"), 10_000);
+  resend(global.sender, "Mesh");
+  const [again] = global.responses();
+  assert.deepEqual(again?.removed, ["mesh-1."]);
+  global.change("mesh-2", {});
+  global.request({ ...ask("Mesh"), nonce: again!.nonce, error: "it is in use" });
+  const [other] = global.responses();
+  global.request({ ...ask("Mesh"), nonce: other!.nonce });
+  assert.deepEqual(global.rejections(), [["Mesh", "it is in use"]], "an ACK of something else");
+  resendAfter(global.sender, "Mesh");
+  resend(global.sender, "Mesh");
+  global.change("mesh-2", { skipCreatingInitialPolicies: ["*"] });
+  const [both] = global.responses();
+  assert.deepEqual([both?.removed, both?.resources.length], [["mesh-1."], 1]);
+  global.request({ ...ask("Mesh"), nonce: both!.nonce });
+  assert.deepEqual(global.rejections(), []);
+});
+
 Deno.test("tellsRefusal() is true once a minute for each type, over all sessions", () => {
   const trust = newTrust();
   const told = [0, 1_000, 59_999, 60_000, 61_000, 120_000]

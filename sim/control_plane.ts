@@ -9,7 +9,7 @@ import { everyKind } from "../cli/kinds.ts";
 import { treeOf } from "../cli/run.ts";
 import type { ControlPlaneConfig } from "../cli/settings.ts";
 import type { JsonObject } from "../core/resource.ts";
-import type { DnsCommand, ZoneTable } from "../dns/zone_table.ts";
+import type { DnsCommand } from "../dns/zone_table.ts";
 import type { SignerCommand } from "../identity/signing.ts";
 import type { LinkCommand } from "../kds/peer_wire.ts";
 import type { ClientCommand, ServerCommand } from "../kds/wire.ts";
@@ -18,6 +18,7 @@ import type { Op } from "../store/store.ts";
 import { AdsEdge } from "./ads_edge.ts";
 import type { Dice } from "./dice.ts";
 import type { Disk } from "./disk.ts";
+import { DnsEdge } from "./dns_edge.ts";
 import { type Host, KdsClientEdge, KdsServerEdge } from "./kds_edges.ts";
 import { LinkEdge, reachOf } from "./link_edge.ts";
 import type { Network, Site } from "./network.ts";
@@ -73,8 +74,7 @@ export class ControlPlane {
   ads: AdsEdge | null = null;
   kdsServer: KdsServerEdge | null = null;
   kdsClient: KdsClientEdge | null = null;
-  /** What DNS answers from. */
-  names: ZoneTable | null = null;
+  dns: DnsEdge | null = null;
   /** What it shows to global. */
   token: string | null = null;
   /** How far its clock is off, and how fast it goes. */
@@ -131,6 +131,7 @@ export class ControlPlane {
       count: (what) => this.options.reports.count(what),
     };
     const { instanceId } = this;
+    const dns = new DnsEdge(network);
     const ads = new AdsEdge(host, instanceId);
     const kdsServer = new KdsServerEdge(host);
     const run = { instance: instanceId, startedAtMs: this.nowMs };
@@ -173,9 +174,7 @@ export class ControlPlane {
           );
         },
         xds: (command) => ads.command(command as XdsCommand),
-        dns: (command) => {
-          this.names = (command as DnsCommand).table;
-        },
+        dns: (command) => dns.publish((command as DnsCommand).table),
         kds: (command) =>
           kdsClient
             ? kdsClient.command(command as ClientCommand)
@@ -184,12 +183,16 @@ export class ControlPlane {
       },
     });
     this.ads = ads;
+    this.dns = dns;
     this.kdsServer = kdsServer;
     this.kdsClient = kdsClient;
     this.kernel = kernel;
     kernel.start();
     if (config.mode === "global") network.listen(site, "kds", (end) => kdsServer.accept(end));
-    else network.listen(site, "dp", (end) => ads.accept(end));
+    else {
+      network.listen(site, "dp", (end) => ads.accept(end));
+      network.listen(site, "dns", (end) => dns.accept(end));
+    }
     if (links) network.listen(site, "links", (end) => links.accept(end));
     this.#wake();
   }
@@ -200,7 +203,7 @@ export class ControlPlane {
     this.#life++;
     this.restarts++;
     this.kernel = null;
-    this.names = null;
+    this.dns = null;
     this.#scheduled = false;
     this.#woken = false;
     this.#alarmAtMs = Infinity;

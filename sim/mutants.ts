@@ -379,6 +379,16 @@ export const MUTANTS: readonly Mutant[] = [
     around: at("dns", never((effect) => effect.do === "command")),
   },
   {
+    name: "DNS remembers for ever",
+    says: "names of services that are gone still resolve",
+    around: at("dns", everyNameEver),
+  },
+  {
+    name: "DNS answers late",
+    says: "a zone's DNS lags one change behind",
+    around: at("dns", oneBehind),
+  },
+  {
     name: "never connects again",
     says: "a zone that lost global once is alone for ever",
     around: at(
@@ -654,6 +664,26 @@ function anothersCertificate(actor: AnyActor): AnyActor {
     const given = before ?? material;
     before = material;
     return [{ ...effect, msg: { ...effect.msg, material: given } }];
+  })(actor, null);
+}
+
+function everyNameEver(actor: AnyActor): AnyActor {
+  const ever = new Map<string, string>();
+  return does((effect) => {
+    if (effect.do !== "command") return [effect];
+    const { table } = effect.command;
+    for (const [name, address] of table.addresses) ever.set(name, address);
+    const command = { ...effect.command, table: { ...table, addresses: new Map(ever) } };
+    return [{ ...effect, command }];
+  })(actor, null);
+}
+
+function oneBehind(actor: AnyActor): AnyActor {
+  let before: Message | null = null;
+  return hears((msg) => {
+    const heard = before ?? msg;
+    before = msg;
+    return heard;
   })(actor, null);
 }
 

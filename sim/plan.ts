@@ -48,6 +48,8 @@ export function mixOf(seed: number): Mix {
 }
 
 const SERVICES = ["web", "backend", "billing", "only"];
+/** An answer about it does not fit into a datagram without EDNS. */
+const LONG_SERVICE = Array.from({ length: 4 }, () => `${"long".repeat(14)}er`).join(".");
 const START_MS = 1_500;
 const PARTS = ["hub", "meshes/", "identity", "insights", "proxies", "dataplanes/", "receipts"];
 const GLOBAL_PARTS = ["hub", "identity", "global", "zones/", "receipts"];
@@ -125,7 +127,7 @@ class Planner {
         return this.#add(atMs, "reconnect", proxy, { silently: dice.chance(0.4) });
       case "byhand":
         return this.#add(atMs, "byhand", `${zone}/${mesh}/stored-${dice.pick([1, 2])}`, {
-          service: dice.pick(SERVICES.slice(0, 3)),
+          service: dice.chance(0.2) ? LONG_SERVICE : dice.pick(SERVICES.slice(0, 3)),
           gone: dice.chance(0.3),
           ...this.#dialect(),
         });
@@ -150,7 +152,10 @@ class Planner {
           renew: dice.chance(0.5),
         });
       case "resolve":
-        return this.#add(atMs, "resolve", zone, { service: dice.pick(SERVICES) });
+        return this.#add(atMs, "resolve", zone, {
+          service: dice.pick([...SERVICES, LONG_SERVICE]),
+          ...(dice.chance(0.2) && { how: "nonsense" }),
+        });
     }
   }
 

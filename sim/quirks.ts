@@ -7,34 +7,38 @@ import type { KdsItem, KdsRequest, KdsResponse } from "../kds/wire.ts";
 export class Quirks {
   /** What has this text in it cannot be read. */
   garbled = "";
-  /** Types whose every response is rejected. */
+  /** Types of which nothing can be read, and whose every response is rejected. */
   readonly refused = new Set<string>();
   /** Both sides take each other for Kuma's. */
   plain = false;
 
   /** What global sends, as the zone understands it. */
   heard(response: KdsResponse): KdsResponse {
-    const resources = this.garbled === ""
-      ? response.resources
-      : response.resources.map((item) => this.#garble(item));
+    const isRefused = this.refused.has(response.typeUrl);
+    const resources = isRefused || this.garbled !== ""
+      ? response.resources.map((item) => isRefused || this.#isGarbled(item) ? broken(item) : item)
+      : response.resources;
     return { ...response, resources, ...(this.plain && { systemVersion: "" }) };
   }
 
   /** What either side asks and answers, as the other understands it. */
   said(request: KdsRequest): KdsRequest {
-    const { typeUrl, nonce, metadata } = request;
+    const { typeUrl, nonce, metadata, error } = request;
     const isRefused = nonce !== "" && this.refused.has(typeUrl);
     return {
       ...request,
-      ...(isRefused && { error: `${typeUrl} is not to my liking` }),
+      ...(isRefused && { error: error ?? `${typeUrl} is not to my liking` }),
       ...(this.plain && metadata && { metadata: withoutOurs(metadata) }),
     };
   }
 
-  #garble(item: KdsItem): KdsItem {
-    const text = new TextDecoder("latin1").decode(item.bytes);
-    return text.includes(this.garbled) ? { ...item, bytes: Uint8Array.of(0xff, 0xff) } : item;
+  #isGarbled(item: KdsItem): boolean {
+    return new TextDecoder("latin1").decode(item.bytes).includes(this.garbled);
   }
+}
+
+function broken(item: KdsItem): KdsItem {
+  return { ...item, bytes: Uint8Array.of(0xff, 0xff) };
 }
 
 function withoutOurs(metadata: JsonObject): JsonObject {

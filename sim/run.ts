@@ -19,6 +19,7 @@ export interface RunOptions {
   readonly readable?: boolean;
   /** Ends when the last step is done, whatever is broken then. */
   readonly unhealed?: boolean;
+  readonly unreachableZoneAfter?: string;
   readonly around?: (tree: Tree, where: ControlPlane, world: World) => Tree;
 }
 
@@ -54,6 +55,7 @@ export function run(options: RunOptions): Outcome {
     global: options.global,
     bad: options.bad,
     checks: everyCheck,
+    ...(options.unreachableZoneAfter && { unreachableZoneAfter: options.unreachableZoneAfter }),
     ...(options.readable && { readable: true }),
     ...(options.around && { around: options.around }),
   });

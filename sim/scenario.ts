@@ -17,6 +17,8 @@ export interface Scenario {
   /** What happens besides, as in the default mix. */
   readonly mix: { readonly proxies: number; readonly work: number; readonly faults: number };
   readonly seconds: number;
+  /** What global is started with, as `1m`. */
+  readonly unreachableZoneAfter?: string;
   /** Nothing is healed at the end, and nobody goes. */
   readonly unhealed: boolean;
   readonly steps: readonly Step[];
@@ -47,6 +49,7 @@ export function parseScenario(name: string, text: string): Scenario {
     mix: { proxies: mix.proxies ?? 0, work: mix.work ?? 0, faults: mix.faults ?? 0 },
     seconds: world.seconds ?? (lastMs + AFTERWARDS_MS) / 1_000,
     unhealed: world.unhealed ?? false,
+    ...(world.unreachableZoneAfter && { unreachableZoneAfter: world.unreachableZoneAfter }),
     steps: parsed,
   };
 }
@@ -81,7 +84,7 @@ function parseStep(step: unknown, path: string, violations: Violation[]): Step[]
 }
 
 export function optionsOf(scenario: Scenario, seed: number): RunOptions {
-  const { zones, global, mix, seconds, steps, unhealed } = scenario;
+  const { zones, global, mix, seconds, steps, unhealed, unreachableZoneAfter } = scenario;
   const besides = mix.proxies === 0 ? [] : planOf(seed, {
     ...DEFAULT_MIX,
     ...mix,
@@ -90,7 +93,8 @@ export function optionsOf(scenario: Scenario, seed: number): RunOptions {
     seconds,
   });
   const all = [...besides, ...steps].sort((a, b) => a.atMs - b.atMs);
-  return { seed, zones, global, seconds, steps: all, bad: 0, unhealed };
+  const settings = unreachableZoneAfter === undefined ? {} : { unreachableZoneAfter };
+  return { seed, zones, global, seconds, steps: all, bad: 0, unhealed, ...settings };
 }
 
 /** As it stands in a scenario file. */

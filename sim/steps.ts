@@ -4,7 +4,6 @@ import { inboundsOf } from "../actors/dataplane/announcement.ts";
 import { type LeaveResult, PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
 import { isReady } from "../core/dataplane.ts";
 import { type Draft, type JsonObject, keyText, type ResourceKey } from "../core/resource.ts";
-import { answerQuestion } from "../dns/answer.ts";
 import { GLOBAL_CONFIG, readAllegiance } from "../kds/allegiance.ts";
 import { MESSAGE_BYTES_MAX } from "../kds/wire.ts";
 import { encode } from "../proto/mod.ts";
@@ -15,6 +14,7 @@ import { offeredTo } from "./checks/sync.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import type { Disk } from "./disk.ts";
 import type { Envoy } from "./envoy.ts";
+import { ask, sayNonsense } from "./dns_edge.ts";
 import { expect, mark } from "./expect.ts";
 import type { End } from "./network.ts";
 import { corrupt, garble, refuse, writeSecret } from "./poison.ts";
@@ -51,8 +51,8 @@ interface Act {
 }
 
 const FOREVER_MS = 1e9;
-const DNS_A = 1;
-const DNS_IN = 1;
+/** At once. */
+const QUESTIONS = 8;
 
 export const VERBS = {
   proxy: {
@@ -131,7 +131,7 @@ export const VERBS = {
   },
   resolve: {
     kind: "work",
-    says: "somebody asks the DNS of a zone for a service",
+    says: "somebody asks the DNS of a zone for a service; how: well, or nonsense",
     run: resolve,
   },
   kill: {
@@ -622,15 +622,16 @@ function writeZone(world: World, { of, with: { set = "enabled" } }: Step): void 
   world.write(world.global, [{ op: "put", resource }]);
 }
 
-/** What is answered is what the zone's table said at that moment; that it is true others look at. */
-function resolve(world: World, { of, with: { service = "web" } }: Step): void {
-  const { names } = world.zone(of);
-  if (!names) return world.count("dns without a table");
-  const question = { name: `${service}.mesh`, type: DNS_A, class: DNS_IN };
-  const answer = answerQuestion(question, names, { forwards: false });
-  if (answer === "forward") return;
-  world.count(`dns rcode ${answer.rcode}`);
-  world.note(of, () => `DNS ${service}.mesh: ${JSON.stringify(answer)}`);
+function resolve(world: World, { of, with: { service = "web", how = "well" } }: Step): void {
+  const at = world.asking(world.zone(of));
+  const name = `${service}.mesh`;
+  at.from.alive = true;
+  if (how === "nonsense") {
+    for (let n = 0; n < QUESTIONS; n++) sayNonsense(at, name);
+    return;
+  }
+  for (const asked of [name, "nobody.mesh", "elsewhere.example"]) ask(at, asked, "A");
+  ask(at, name, "AAAA");
 }
 
 // ---- what breaks

@@ -23,6 +23,7 @@ import type { Response } from "./ads_messages.ts";
 import { Agenda } from "./agenda.ts";
 import { ControlPlane, KINDS, type Pace } from "./control_plane.ts";
 import { Dice } from "./dice.ts";
+import type { Asking, Resolved } from "./dns_edge.ts";
 import { type Copy, Disk } from "./disk.ts";
 import { Envoy } from "./envoy.ts";
 import { Journal } from "./journal.ts";
@@ -56,6 +57,8 @@ export interface Check {
   answered?(where: ControlPlane, ops: readonly Op[], result: WriteResult): void;
   started?(where: ControlPlane): void;
   turned?(where: ControlPlane, path: string, msg: Message): void;
+  /** Somebody was told what a name stands for. */
+  resolved?(where: ControlPlane, resolved: Resolved): void;
   /** Every virtual second. */
   tick?(): void;
   /** Nothing is under way, and nothing is broken. */
@@ -104,6 +107,8 @@ export interface WorldOptions {
   readonly bad: number;
   readonly leaseMs?: number;
   readonly vipGraceMs?: number;
+  /** As global's setting says it; default: never. */
+  readonly unreachableZoneAfter?: string;
   /** Lines to read are kept. */
   readonly readable?: boolean;
   readonly checks?: (world: World) => readonly Check[];
@@ -129,7 +134,7 @@ export class World {
   /** What every actor was told. */
   readonly turns: Turns = new Map();
   readonly warnings = new Map<string, number>();
-  readonly dice: { readonly process: Dice; readonly proxies: Dice; readonly checks: Dice };
+  readonly dice: Readonly<Record<"process" | "proxies" | "checks" | "dns", Dice>>;
   readonly pace: Pace;
   readonly tokens: Tokens;
   violation: Violation | null = null;
@@ -165,7 +170,12 @@ export class World {
     this.luck = new Luck(seed, options.bad);
     this.network.late = () => this.luck.strikes("a frame is late by half a second") ? 500 : 0;
     const dice = (concern: string) => new Dice(seed, concern);
-    this.dice = { process: dice("process"), proxies: dice("proxies"), checks: dice("checks") };
+    this.dice = {
+      process: dice("process"),
+      proxies: dice("proxies"),
+      checks: dice("checks"),
+      dns: dice("dns"),
+    };
     this.pace = this.dice.process.pick([
       { turns: Infinity, sliceMs: 0 },
       { turns: 1, sliceMs: 0.01 },
@@ -404,6 +414,25 @@ export class World {
     this.violation ??= new Violation(check, message, this.nowMs);
   }
 
+  /** Somebody asks a zone's DNS. */
+  asking(zone: ControlPlane): Asking {
+    return {
+      network: this.network,
+      dice: this.dice.dns,
+      luck: this.luck,
+      from: this.network.site(`${zone.name}/resolver`),
+      to: zone.site,
+      edge: () => zone.dns,
+      count: (what) => this.count(what),
+      answered: (resolved) => {
+        const { name, rcode, addresses } = resolved;
+        this.note(zone.name, () => `DNS ${name}: ${addresses.join(" ") || rcode}`);
+        this.#each((check) => check.resolved?.(zone, resolved));
+      },
+      wrong: (message) => this.violate("DNS answers what it was asked", message),
+    };
+  }
+
   note(where: string, what: () => string, bold = false): void {
     this.journal.line(this.nowMs, where, what, bold);
   }
@@ -505,8 +534,9 @@ export class World {
   }
 
   #config(mode: Mode, zone: string): ControlPlaneConfig {
-    const { leaseMs = 10_000, vipGraceMs = 20_000 } = this.options;
+    const { leaseMs = 10_000, vipGraceMs = 20_000, unreachableZoneAfter } = this.options;
     const flags = {
+      ...(mode === "global" && unreachableZoneAfter && { unreachableZoneAfter }),
       ...(mode !== "global" && {
         zone,
         endpointLease: `${leaseMs}ms`,

@@ -80,6 +80,7 @@ function inWorker(order: Order): Promise<Report | "stands still"> {
     const now = Atomics.load(count, 0);
     // Zero: modules are still being loaded. The same as before: also while an input is minimised.
     if (now > 0 && now === seen) resolve("stands still");
+    if (now > 0) console.error(`${order.name}: ${now} inputs`);
     seen = now;
   }, STANDSTILL_MS);
   worker.onmessage = ({ data }) => resolve(data);

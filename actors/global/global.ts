@@ -361,9 +361,10 @@ function admit(state: State, streams: readonly StreamOpened[]): readonly Effect[
 }
 
 function spawn({ args, insights }: State, zone: string): Effect {
-  const { descriptors, instance, version, receipts } = args;
+  const { descriptors, instance, version, receipts, unreachableAfterMs } = args;
   const insight = insights.get(zone) ?? null;
-  const zoneArgs: ZoneArgs = { zone, insight, descriptors, instance, version, receipts };
+  const own = { descriptors, instance, version, receipts, unreachableAfterMs };
+  const zoneArgs: ZoneArgs = { zone, insight, ...own };
   return { do: "spawn", group: "zones", id: zone, args: zoneArgs };
 }
 

@@ -13,6 +13,7 @@ function start() {
     instance: "global-b",
     version: "",
     receipts: null,
+    unreachableAfterMs: null,
     auth: "none",
     exempt: [],
   }, at);

@@ -21,6 +21,7 @@ const ARGS: GlobalArgs = {
   instance: "g-1",
   version: "0.1.0",
   receipts: null,
+  unreachableAfterMs: null,
   auth: "token",
   exempt: ["kuma-1"],
 };

@@ -18,6 +18,8 @@ export interface GlobalArgs {
   readonly version: string;
   /** Told `zone_progress`; null: nobody wants to know. */
   readonly receipts: Path | null;
+  /** A zone of which nothing is heard for so long is left out of the others; null: never. */
+  readonly unreachableAfterMs: number | null;
   /** How zones prove who they are. */
   readonly auth: "token" | "none";
   /** Zones that need not. */

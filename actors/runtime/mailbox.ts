@@ -12,7 +12,7 @@ export type Admission = "queued" | "coalesced" | "shed" | "refused" | "overflow"
 /** First in, first out; a coalesced message keeps the place of the one it replaces. */
 export class Mailbox<Msg extends Message = Message> {
   readonly #policy: MailboxPolicy<Msg>;
-  #queue: Envelope<Msg>[] = [];
+  #queue: (Envelope<Msg> | undefined)[] = [];
   #head = 0;
   readonly #waiting = new Map<string, Envelope<Msg>>();
   #peak = 0;
@@ -49,7 +49,13 @@ export class Mailbox<Msg extends Message = Message> {
   shift(): Envelope<Msg> | undefined {
     const envelope = this.#queue[this.#head];
     if (!envelope) return undefined;
+    // What was taken is held no longer: an actor that is told little would keep it for days.
+    this.#queue[this.#head] = undefined;
     this.#head++;
+    if (this.#head === this.#queue.length) {
+      this.#queue.length = 0;
+      this.#head = 0;
+    }
     // Compact now and then: shifting an array on each message would copy it each time.
     if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
       this.#queue = this.#queue.slice(this.#head);

@@ -17,6 +17,8 @@ export interface ZoneArgs {
   readonly instance: string;
   readonly version: string;
   readonly receipts: Path | null;
+  /** A zone of which nothing is heard for so long is left out of the others; null: never. */
+  readonly unreachableAfterMs: number | null;
 }
 
 export type ZoneMsg =
@@ -36,6 +38,8 @@ export type ZoneMsg =
   /** What is in quarantine is tried again. */
   | { readonly tag: "attempt_due" }
   | { readonly tag: "insight_due" }
+  /** Nothing has been heard of the zone for too long. */
+  | { readonly tag: "unreachable_due" }
   | { readonly tag: "describe"; readonly reply: ReplyTo };
 
 /** Answer to `describe`. */

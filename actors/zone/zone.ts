@@ -96,6 +96,7 @@ import {
 import { contend, type Holder } from "./fencing.ts";
 import { keepLink, linksToReoffer } from "./link.ts";
 import type { ZoneArgs, ZoneMsg, ZoneStatus } from "./messages.ts";
+import { graceMs, isLeftOut, newReach, type Reach, swung } from "./reach.ts";
 
 /** GlobalToZoneSync: we send. */
 interface Down {
@@ -154,6 +155,7 @@ interface State {
   /** Another control plane that wants the name, and was refused. */
   readonly rival: { readonly message: string; readonly atMs: number } | null;
   readonly insightDirty: boolean;
+  readonly reach: Reach;
   readonly deleted: boolean;
 }
 
@@ -161,6 +163,13 @@ const AGAIN_MS = 200;
 /** More takeovers than this in a minute: two control planes use one zone name. */
 const TAKEOVERS_ALARM = 3;
 const TAKEOVERS_WINDOW_MS = 60_000;
+/** What says that the zone is there. */
+const FROM_ZONE: ReadonlySet<ZoneMsg["tag"]> = new Set([
+  "stream_opened",
+  "request_received",
+  "response_received",
+  "health_checked",
+]);
 /** A zone that is refused comes back within this. */
 const RIVAL_MS = 60_000;
 
@@ -191,6 +200,7 @@ export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
       holder: null,
       rival: null,
       insightDirty: false,
+      reach: newReach(args.insight, at.nowMs),
       deleted: false,
     };
     // A subscription of an earlier life may still point here.
@@ -201,12 +211,16 @@ export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
       unsubscribe,
       command("kds", orphans),
       ...presence(state, "offline"),
+      ...awaitReturn(state, at),
       ...(closed ? [writeInsight(state, at)] : []),
     ]];
   },
 
   receive(state, msg, at) {
+    if (FROM_ZONE.has(msg.tag)) state.reach.heardAtMs = at.nowMs;
     switch (msg.tag) {
+      case "unreachable_due":
+        return unreachable(state, at);
       case "stream_opened":
         return streamOpened(state, msg, at);
       case "stream_closed":
@@ -343,7 +357,12 @@ function streamTaken(
   ];
   if (!next.image && !state.down && !state.up) effects.push(subscribe(next, at));
   const [asked, questions] = ask(next);
-  const [noted, insight] = insightSoon(asked);
+  const wasLeftOut = state.reach.leftOutSinceMs !== null;
+  state.reach.leftOutSinceMs = null;
+  if (wasLeftOut) {
+    effects.push(log("info", "zone is no longer left out of others", { zone: msg.zone }));
+  }
+  const [noted, insight] = wasLeftOut ? insightNow(asked, at) : insightSoon(asked);
   return [noted, [...effects, ...questions, ...insight]];
 }
 
@@ -448,8 +467,30 @@ function streamClosed(
   const [flushed, insight] = insightNow(next, at);
   if (flushed.down || flushed.up || flushed.deleted) return [flushed, [...effects, ...insight]];
   // Nothing is kept up to date for a zone that is away; it gets the full state when it is back.
-  effects.push(toHub({ tag: "unsubscribe", to: at.self }));
+  effects.push(toHub({ tag: "unsubscribe", to: at.self }), ...awaitReturn(flushed, at));
   return [{ ...flushed, image: null }, [...effects, ...insight]];
+}
+
+/** For as long as the operator wants to go on sending others there. */
+function awaitReturn(
+  { args: { unreachableAfterMs }, reach }: State,
+  at: Context,
+): readonly Effect[] {
+  if (unreachableAfterMs === null || reach.leftOutSinceMs !== null) return [];
+  const afterMs = graceMs(reach, unreachableAfterMs, at.nowMs);
+  return [timer("unreachable", afterMs, { tag: "unreachable_due" })];
+}
+
+function unreachable(state: State, at: Context): Turn<State> {
+  const { down, up, deleted, reach, args: { zone } } = state;
+  if (down || up || deleted) return [state, []];
+  reach.leftOutSinceMs = at.nowMs;
+  const [next, insight] = insightNow(state, at);
+  return [next, [
+    ...insight,
+    log("warn", "nothing is heard of a zone: it is left out of the others", { zone }),
+    count("ursa_zones_left_out_total", { zone }),
+  ]];
 }
 
 function endDown(state: State, at: Context): State {
@@ -465,7 +506,7 @@ function subscribe({ args }: State, at: Context): Effect {
   const types = new Set(
     [...globalToZone(descriptors), ...zoneToGlobal(descriptors)].map(({ name }) => name),
   );
-  return toHub({ tag: "subscribe", to: at.self, types: [...types, "Zone"] });
+  return toHub({ tag: "subscribe", to: at.self, types: [...types, ...aboutZones(args)] });
 }
 
 // Down: what the zone is owed
@@ -598,9 +639,10 @@ function offer(state: State, descriptor: ResourceDescriptor, local: string): rea
   ];
 }
 
+/** By an operator, or since nothing is heard of it. */
 function isDisabled({ image }: State, zone: string): boolean {
   const found = image?.get("Zone")?.get(wireName({ mesh: "", name: zone }));
-  return found !== undefined && !isEnabled(found.spec as ZoneSpec);
+  return found !== undefined && !isEnabled(found.spec as ZoneSpec) || isLeftOut(image, zone);
 }
 
 /** Sends what may be sent, and tells how far the zone has come. */
@@ -854,22 +896,36 @@ function loaded(state: State, msg: ResourcesChanged, at: Context): Turn<State> {
   return [pumped, [...offered, ...questions, ...responses, ...linkNow(next, at)]];
 }
 
-function imageFor({ descriptors }: ZoneArgs): Image {
-  const zones = descriptors.filter(({ name }) => name === "Zone");
+/** Kinds that say whether what a zone sends goes to the others. */
+function aboutZones({ unreachableAfterMs }: ZoneArgs): readonly string[] {
+  return unreachableAfterMs === null ? ["Zone"] : ["Zone", "ZoneInsight"];
+}
+
+function imageFor(args: ZoneArgs): Image {
+  const { descriptors } = args;
+  const zones = descriptors.filter(({ name }) => aboutZones(args).includes(name));
   return emptyImage([...globalToZone(descriptors), ...zoneToGlobal(descriptors), ...zones]);
 }
 
 function changed(state: State, msg: ResourcesChanged, at: Context): Turn<State> {
+  const zones = swung(state.image!, msg);
   applyChanges(state.image!, msg.changes);
-  const [next, effects] = offerChanged({ ...state, revision: msg.revision }, msg);
+  const [next, effects] = offerChanged({ ...state, revision: msg.revision }, msg, zones);
   const types = concerned(state.quarantine, msg.changes.map(({ key }) => key));
   return types.length > 0 ? attemptAt(next, { types, effects }, at) : [next, effects];
 }
 
-function offerChanged(next: State, msg: ResourcesChanged): Turn<State> {
+function offerChanged(
+  next: State,
+  msg: ResourcesChanged,
+  zones: readonly string[],
+): Turn<State> {
   if (!next.down?.subscription) return [next, []];
   advance(next.down.sender, msg.revision);
-  const offered = msg.changes.flatMap(({ key }) => reoffer(next, key.type, wireName(key)));
+  const offered = [
+    ...msg.changes.flatMap(({ key }) => reoffer(next, key.type, wireName(key))),
+    ...zones.flatMap((local) => reofferZone(next, local)),
+  ];
   const [pumped, responses] = pump(next);
   return [pumped, [...offered, ...responses]];
 }
@@ -909,6 +965,7 @@ function zoneDeleted(state: State, at: Context): Turn<State> {
     ...effects,
     ...presence(state, "deleted"),
     cancel("insight"),
+    cancel("unreachable"),
     subscribe(next, at),
   ]];
 }
@@ -983,7 +1040,7 @@ function writeInsight(state: State, at: Context): Effect {
 }
 
 function ursaStatus(state: State, at: Context): JsonObject {
-  const { down, takeoversAtMs, quarantine } = state;
+  const { down, takeoversAtMs, quarantine, reach: { leftOutSinceMs } } = state;
   const rival = rivalNow(state, at);
   const rejected = down
     ? [...rejections(down.sender, down.book)].map(([type, message]) => [
@@ -996,6 +1053,7 @@ function ursaStatus(state: State, at: Context): JsonObject {
     ...(down && { revision: settledRevision(down.sender) }),
     ...(rejected.length > 0 && { rejected: Object.fromEntries(rejected) }),
     ...(quarantine.size > 0 && { refused: renderQuarantine(quarantine) }),
+    ...(leftOutSinceMs !== null && { leftOutSince: timeOf(leftOutSinceMs) }),
     ...(rival && { alarm: rival.message }),
     ...(!rival && recent.length > TAKEOVERS_ALARM && {
       alarm: `${recent.length} takeovers within a minute: is this zone's name used twice?`,

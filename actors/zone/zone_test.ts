@@ -13,6 +13,7 @@ const args = {
   instance: "g-1",
   version: "0.1.0",
   receipts: "receipts",
+  unreachableAfterMs: null as number | null,
 };
 
 const caller = {
@@ -43,6 +44,15 @@ function start(part: Partial<typeof args> & { readonly insight?: null } = {}) {
     sent: (tag: string) =>
       effects.flatMap((effect) =>
         effect.do === "send" && effect.msg.tag === tag ? [effect.msg as { tag: string }] : []
+      ),
+    timers: () => effects.flatMap((effect) => effect.do === "timer" ? [effect] : []),
+    /** What was written of its insight. */
+    insights: () =>
+      effects.flatMap((effect) =>
+        effect.do === "send" && effect.msg.tag === "write"
+          ? (effect.msg as unknown as { readonly ops: readonly { readonly resource: Draft }[] }).ops
+            .flatMap(({ resource }) => resource?.type === "ZoneInsight" ? [resource] : [])
+          : []
       ),
     logged: () => effects.flatMap((effect) => effect.do === "log" ? [effect.message] : []),
     status: () => zone.describe!(state),
@@ -127,6 +137,63 @@ Deno.test("nothing is sent before this run of global is written down", () => {
   const [later] = east.commands();
   assert.ok(later?.do === "send" && "response" in later);
   assert.equal(later.response.systemVersion, "c-1:9;g-1@5", "its past has been told");
+});
+
+Deno.test("a zone of which nothing is heard is left out, until it is back", () => {
+  const east = start({ unreachableAfterMs: 60_000 });
+  east.open("s1", "global_to_zone");
+  east.open("s2", "zone_to_global");
+  east.at.nowMs += 20_000;
+  east.tell({ tag: "stream_closed", stream: "s1", reason: "" });
+  east.tell({ tag: "stream_closed", stream: "s2", reason: "" });
+  const [timer] = east.timers().filter(({ name }) => name === "unreachable");
+  assert.equal(timer!.afterMs, 40_000, "a minute after it was heard last");
+  east.at.nowMs += 40_000;
+  east.tell({ tag: "unreachable_due" });
+  const ursa = () => east.insights().at(-1)?.spec["ursa"] as JsonObject;
+  assert.equal(ursa()["leftOutSince"], new Date(61_000).toISOString());
+  east.open("s3", "global_to_zone");
+  assert.equal(ursa()["leftOutSince"], undefined);
+  east.tell({ tag: "unreachable_due" });
+  assert.deepEqual(east.insights(), [], "it is there");
+});
+
+Deno.test("what a zone that is left out sends across leaves this one, and comes back", () => {
+  const east = start({ unreachableAfterMs: 60_000 });
+  east.open("s1", "global_to_zone");
+  east.tell({ tag: "request_received", stream: "s1", request: ask("ZoneIngress") });
+  const ingress = stored({
+    type: "ZoneIngress",
+    name: "gate-1",
+    labels: { "kuma.io/origin": "zone", "kuma.io/zone": "west" },
+    spec: { zone: "west" },
+  });
+  east.tell(changed(7, true, [CLUSTER, EPOCH, ingress]));
+  const heard = () =>
+    east.commands().flatMap((command) =>
+      command.do === "send" && "response" in command ? [command.response] : []
+    );
+  const [first] = heard();
+  assert.equal(first!.resources.length, 1);
+  const ack = (nonce: string) =>
+    east.tell({
+      tag: "request_received",
+      stream: "s1",
+      request: { ...ask("ZoneIngress"), nonce, subscribe: [] },
+    });
+  const west = (ursa: JsonObject, version: number) =>
+    changed(version, false, [
+      stored({ type: "ZoneInsight", name: "west", spec: { ursa }, version }),
+    ]);
+  ack(first!.nonce);
+  east.tell(west({ leftOutSince: "2026-01-01T00:00:00Z" }, 8));
+  const [gone] = heard();
+  assert.equal(gone!.removed.length, 1);
+  ack(gone!.nonce);
+  east.tell(west({ leftOutSince: "2026-01-01T00:00:00Z", revision: 1 }, 9));
+  assert.deepEqual(heard(), [], "nothing changed about that");
+  east.tell(west({}, 10));
+  assert.equal(heard()[0]!.resources.length, 1);
 });
 
 Deno.test("receipts hear up to which revision the zone has answered, and what it refused", () => {

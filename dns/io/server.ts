@@ -1,4 +1,4 @@
-// The DNS server: UDP and TCP sockets around `react`, and the way to other resolvers.
+// The DNS server: UDP and TCP sockets around what answers, counts and remembers.
 
 import { Buffer } from "node:buffer";
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from "node:dgram";
@@ -11,19 +11,15 @@ import {
   type Socket as TcpSocket,
 } from "node:net";
 import type { PortResult } from "../../actors/runtime/actor.ts";
-import { RCODE, type Rcode } from "../answer.ts";
 import type { DnsCommand, ZoneTable } from "../zone_table.ts";
-import { forward, framed, FrameReader, parseUpstream } from "./upstream.ts";
-import { react, type Reaction, serverFailure } from "./wire.ts";
+import { Responder, type ResponderOptions } from "./responder.ts";
+import { framed, FrameReader } from "./upstream.ts";
 
-export interface DnsOptions {
+export interface DnsOptions extends ResponderOptions {
   /** Addresses to listen on, such as `127.0.0.1` and `::1`. */
   readonly hostnames: readonly string[];
   /** 0: any that is free on all of them. */
   readonly port: number;
-  /** Resolvers for other names, `ADDRESS[:PORT]`; none: such names are refused. */
-  readonly upstreams?: readonly string[];
-  readonly upstreamTimeoutMs?: number;
 }
 
 export interface DnsServer {
@@ -40,12 +36,6 @@ export interface DnsServer {
 
 /** No query is longer; it is the buffer for each datagram, not the kernel's. */
 const QUERY_BYTES = 2_048;
-/** Answers kept as bytes, at most some 5 MB with their questions. */
-const CACHED_MAX = 8_192;
-/** The longest name with EDNS and a cookie: what honest clients send. */
-const CACHED_QUERY_BYTES = 320;
-const FORWARDS_MAX = 512;
-const UPSTREAM_TIMEOUT_MS = 2_000;
 const TCP_CONNECTIONS_MAX = 256;
 /** RFC 7766 §6.2.3 asks for seconds. */
 const TCP_IDLE_MS = 10_000;
@@ -53,121 +43,6 @@ const TCP_IDLE_MS = 10_000;
 const TCP_UNANSWERED_MAX = 64;
 /** A port that is free for UDP may be taken for TCP, or on the other address. */
 const PORT_ATTEMPTS = 20;
-
-interface Cached {
-  readonly bytes: Uint8Array;
-  readonly rcode: Rcode;
-}
-
-const RCODE_NAMES = new Map<Rcode, string>([
-  [RCODE.noError, "noerror"],
-  [RCODE.formErr, "formerr"],
-  [RCODE.servFail, "servfail"],
-  [RCODE.nxDomain, "nxdomain"],
-  [RCODE.notImp, "notimp"],
-  [RCODE.refused, "refused"],
-  [RCODE.badVers, "badvers"],
-]);
-
-/** Answers, counts, remembers; knows nothing of sockets. */
-class Responder {
-  readonly forwards: boolean;
-  readonly #upstreams;
-  readonly #timeoutMs: number;
-  readonly #closed = new AbortController();
-  readonly #counts = new Map<string, number>();
-  readonly #cache = { udp: new Map<string, Cached>(), tcp: new Map<string, Cached>() };
-  #table: ZoneTable | null = null;
-  #forwarding = 0;
-
-  constructor(options: DnsOptions) {
-    this.#upstreams = (options.upstreams ?? []).map(parseUpstream);
-    this.#timeoutMs = options.upstreamTimeoutMs ?? UPSTREAM_TIMEOUT_MS;
-    this.forwards = this.#upstreams.length > 0;
-  }
-
-  publish(table: ZoneTable): void {
-    this.#table = table;
-    this.#cache.udp.clear();
-    this.#cache.tcp.clear();
-  }
-
-  close(): void {
-    this.#closed.abort();
-  }
-
-  count(what: string): void {
-    this.#counts.set(what, (this.#counts.get(what) ?? 0) + 1);
-  }
-
-  counters(): Record<string, number> {
-    return Object.fromEntries([...this.#counts].sort(([a], [b]) => (a < b ? -1 : 1)));
-  }
-
-  /**
-   * Calls `send` with the answer, at once or after an upstream has spoken; never for what is to
-   * be dropped. Does not throw.
-   */
-  handle(
-    query: Buffer,
-    transport: "udp" | "tcp",
-    send: (answer: Uint8Array | null) => void,
-  ): void {
-    this.count(`queries_${transport}`);
-    const reaction = this.#reaction(query, transport);
-    switch (reaction.do) {
-      case "send":
-        this.count(`answers_${RCODE_NAMES.get(reaction.rcode)}`);
-        return send(reaction.bytes);
-      case "drop":
-        this.count("dropped");
-        return send(null);
-      case "forward":
-        void this.#forward(query, transport).then(send);
-    }
-  }
-
-  /** Equal bytes behind the id have equal answers, until the table changes. */
-  #reaction(query: Buffer, transport: "udp" | "tcp"): Reaction {
-    const cache = this.#cache[transport];
-    const key = query.toString("latin1", 2);
-    const known = cache.get(key);
-    if (known) {
-      const bytes = known.bytes.slice();
-      bytes.set(query.subarray(0, 2));
-      return { do: "send", bytes, rcode: known.rcode };
-    }
-    const reaction = react(query, this.#table, { forwards: this.forwards, transport });
-    if (reaction.do === "send" && query.length <= CACHED_QUERY_BYTES) {
-      if (cache.size >= CACHED_MAX) cache.clear();
-      cache.set(key, { bytes: reaction.bytes, rcode: reaction.rcode });
-    }
-    return reaction;
-  }
-
-  async #forward(query: Buffer, transport: "udp" | "tcp"): Promise<Uint8Array> {
-    if (this.#forwarding >= FORWARDS_MAX) {
-      this.count("forwards_refused");
-      return serverFailure(query);
-    }
-    this.count("forwards");
-    this.#forwarding++;
-    try {
-      const answer = await forward(query, transport, {
-        upstreams: this.#upstreams,
-        timeoutMs: this.#timeoutMs,
-        signal: this.#closed.signal,
-      });
-      if (answer) return answer;
-    } catch {
-      // Counted below, like an upstream that says nothing.
-    } finally {
-      this.#forwarding--;
-    }
-    this.count("forwards_failed");
-    return serverFailure(query);
-  }
-}
 
 /** Rejects with the socket's own error (`code`, `address`, `port`) when it cannot listen. */
 export async function serveDns(options: DnsOptions): Promise<DnsServer> {

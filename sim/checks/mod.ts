@@ -1,6 +1,7 @@
 // Everything that must hold in a simulated world.
 
 import type { Check, World } from "../world.ts";
+import { namesAreTrue } from "./dns.ts";
 import { nothingOverflows, versionsGoForward } from "./forward.ts";
 import { leasesHold } from "./leases.ts";
 import { linksAreForOutages, zonesSpeakForThemselves } from "./links.ts";
@@ -29,6 +30,7 @@ export function everyCheck(world: World): readonly Check[] {
     leasesHold(world),
     acksAreMeant(world),
     addressesStay(world),
+    namesAreTrue(world),
     rejectionsAreNoticed(world),
     strangersTakeNothing(world),
     versionsGoForward(world),

@@ -144,9 +144,10 @@ export function addressesStay(world: World): Check {
     },
     tick() {
       for (const zone of world.zones) {
-        if (!zone.names) continue;
+        const table = zone.dns?.table;
+        if (!table) continue;
         const owners = new Map<string, string>();
-        for (const [name, address] of zone.names.addresses) {
+        for (const [name, address] of table.addresses) {
           const service = name.replaceAll(".", "_");
           const owner = owners.get(address) ?? service;
           assert.equal(owner, service, `DNS of ${zone.name} tells ${address} for two names`);

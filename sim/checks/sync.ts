@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { ORIGIN_LABEL } from "../../core/names.ts";
 import {
   type Draft,
+  type JsonObject,
   keyText,
   type Resource,
   type ResourceDescriptor,
@@ -88,7 +89,9 @@ function offeredOf(
   const features = quirks.plain ? KUMA_FEATURES : [...KUMA_FEATURES, URSA_ZONE_LINKS];
   const isDisabled = (name: string) => {
     const found = image.get({ type: "Zone", mesh: "", name });
-    return found !== undefined && !isEnabled(found.spec as ZoneSpec);
+    const { ursa = {} } = image.get({ type: "ZoneInsight", mesh: "", name })?.spec ?? {};
+    const leftOut = (ursa as JsonObject)["leftOutSince"] !== undefined;
+    return found !== undefined && !isEnabled(found.spec as ZoneSpec) || leftOut;
   };
   return image.list(descriptor.name)
     .filter((resource) => goesToZone(resource, { descriptor, zone, isDisabled, features }))

@@ -145,7 +145,7 @@ function checkNames(zone: ControlPlane): void {
       const owner = owners.get(address) ?? service;
       assert.equal(owner, service, `two services on ${address} in ${zone.name}`);
       owners.set(address, service);
-      const told = zone.names?.addresses.get(`${service}.mesh`);
+      const told = zone.dns?.table?.addresses.get(`${service}.mesh`);
       assert.equal(told, address, `DNS of ${zone.name} about ${service}.mesh`);
     }
   }

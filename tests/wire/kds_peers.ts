@@ -156,6 +156,7 @@ export class GlobalPeer extends Peer {
           instance: "g-1",
           version: "0.1.0",
           receipts: null,
+          unreachableAfterMs: null,
           auth,
           exempt: ["exempt"],
         }),

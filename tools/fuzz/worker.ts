@@ -53,6 +53,8 @@ async function run({ name, seed, inputs, seconds, watched }: Order): Promise<Rep
     if (after - now > slowest.ms) slowest = { ms: after - now, input };
     now = after;
   }
+  // Nothing is under way any more, however long the rest takes.
+  Atomics.store(head, 0, 0);
   Error.stackTraceLimit = 20;
   return {
     inputs: campaign.inputs,
