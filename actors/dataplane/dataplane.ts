@@ -623,6 +623,7 @@ function regenerate(state: State, revision: number, at: Context): Turn<State> {
     before: state.made,
     identityWaits: state.identityWaits,
   });
+  if ("fails" in generated) return failed({ ...state, revision: known }, generated.fails, at);
   if ("waits" in generated) {
     const { waits, owed } = generated;
     // What is not stored gets nothing; what only lacks its certificate keeps the last good one.
@@ -640,7 +641,8 @@ function regenerate(state: State, revision: number, at: Context): Turn<State> {
   if (state.snapshot && sameSnapshot(state.snapshot, generated.snapshot)) {
     const owed = state.owed && !isSettled(stream.ads);
     const outcome: ProxyOutcome = owed ? { state: "pending" } : { state: "unchanged" };
-    return [{ ...settled, owed }, [...reads, progress(settled, outcome, at)]];
+    const waited = state.remarks.waiting !== null ? [tellInsight(settled, false)] : [];
+    return [{ ...settled, owed }, [...reads, progress(settled, outcome, at), ...waited]];
   }
   const pushed: State = { ...settled, snapshot: generated.snapshot, owed: true };
   const [next, effects] = stepped(pushed, onSnapshot(stream.ads, generated.snapshot), at);
@@ -691,6 +693,20 @@ function waiting(state: State, reason: string, at: Context): Turn<State> {
   return [next, [
     ...(news ? [log("debug", "configuration waits", { reason }), tellInsight(next, false)] : []),
     progress(next, { state: state.owed ? "pending" : "offline" }, at),
+  ]];
+}
+
+/** It keeps what it has; each change may mend it, since what it would read is not known. */
+function failed(state: State, reason: string, at: Context): Turn<State> {
+  const isNews = state.remarks.waiting !== reason;
+  const [next, effects] = waiting({ ...state, owed: true, reads: new Map() }, reason, at);
+  if (!isNews) return [next, effects];
+  const [watching, subscribe] = watchMeshes(next, [...next.views.keys()], at);
+  return [watching, [
+    ...effects,
+    ...subscribe,
+    log("error", "no configuration can be made for a proxy", { reason }),
+    count("ursa_xds_generation_failures_total"),
   ]];
 }
 

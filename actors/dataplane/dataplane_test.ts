@@ -1,6 +1,7 @@
 // One proxy in a whole zone, without time: what it is told, and what others are told of it.
 
 import assert from "node:assert/strict";
+import type { MeshView } from "../../core/mesh_view.ts";
 import type { JsonObject } from "../../core/resource.ts";
 import type { FakeEnvoy, FakeEnvoyOptions } from "../../tests/system/fake_envoy.ts";
 import {
@@ -492,4 +493,34 @@ Deno.test("a proxy that rejected its inbound is nobody's endpoint, whatever it t
   at.put(draftOf(sidecar({ name: "late" }, { address: "10.0.0.9" })));
   at.settle();
   assert.deepEqual(webSeenBy(calling), []);
+});
+
+Deno.test("a proxy for which nothing can be made keeps what it has, alone, until that is mended", () => {
+  const at = world();
+  const envoy = web(at);
+  envoy.connect();
+  const other = client(at);
+  at.settle();
+  const before = envoy.running(TYPES.listener);
+  const path = "dataplanes/dataplane/default/web";
+  const { views } = at.kernel.peek(path) as { readonly views: ReadonlyMap<string, MeshView> };
+  const view = { ...views.get("default")!, revision: at.store.revision };
+  Object.defineProperty(view, "policies", {
+    get: () => {
+      throw new TypeError("nonsense");
+    },
+  });
+  at.kernel.send(path, { tag: "mesh_changed", mesh: "default", view } as never);
+  at.kernel.send(path, { tag: "mesh_changed", mesh: "default", view } as never);
+  at.kernel.step();
+  assert.equal(at.counters.get("ursa_xds_generation_failures_total"), 1);
+  // What it is told anew makes sense again.
+  at.settle();
+  assert.equal(remarks(at)["waiting"], undefined);
+  assert.deepEqual(envoy.running(TYPES.listener), before);
+  at.put(permission("default", "any"));
+  at.settle();
+  assert.equal(envoy.ended, null);
+  assert.equal(other.ended, null);
+  at.check();
 });

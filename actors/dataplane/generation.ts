@@ -32,14 +32,26 @@ export interface Waiting {
   readonly owed: boolean;
 }
 
+/** Something that it reads makes no sense to the generators: this proxy alone is stuck. */
+export interface Failed {
+  readonly fails: string;
+}
+
+interface Known {
+  readonly before: Generation | null;
+  readonly identityWaits: string;
+}
+
 /** `before`: what was made last. `identityWaits`: why there is no certificate yet. */
-export function generate(
-  from: Sources,
-  { before, identityWaits }: {
-    readonly before: Generation | null;
-    readonly identityWaits: string;
-  },
-): Generation | Waiting {
+export function generate(from: Sources, known: Known): Generation | Waiting | Failed {
+  try {
+    return generated(from, known);
+  } catch (error) {
+    return { fails: `its configuration cannot be made: ${error}` };
+  }
+}
+
+function generated(from: Sources, { before, identityWaits }: Known): Generation | Waiting {
   const { args: { key, settings }, node, identity, ingress, views } = from;
   const { admin, vipPort } = settings;
   if (key.type === "ingress") {
