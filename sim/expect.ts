@@ -103,6 +103,37 @@ const SENTENCES: readonly Sentence[] = [
     },
   },
   {
+    form: "every proxy of ZONE connected",
+    pattern: /^every proxy of (\S+) connected$/,
+    judge: (world, [zone]) => {
+      const away = world.envoysOf(zone!).filter(({ running, end }) => running && !end);
+      return away.length === 0 || `not connected: ${away.map(({ text }) => text).join(", ")}`;
+    },
+  },
+  {
+    form: "N open subscriptions of ZONE",
+    pattern: /^(\d+) open subscriptions? of (\S+)$/,
+    judge: (world, [count, zone]) => {
+      const insight = world.global?.disk.image.get({ type: "ZoneInsight", mesh: "", name: zone! });
+      const all = (insight?.spec["subscriptions"] ?? []) as readonly JsonObject[];
+      const open = all.filter((one) => one["disconnectTime"] === undefined);
+      return open.length === Number(count) || `there are ${open.length} of ${all.length}`;
+    },
+  },
+  {
+    form: "ZONE tells since when it is alone",
+    pattern: /^(\S+) tells since when it is alone$/,
+    judge: (world, [zone]) => {
+      const insight = world.zone(zone!).disk.image.get({
+        type: "ZoneInsight",
+        mesh: "",
+        name: zone!,
+      });
+      const last = (insight?.spec["subscriptions"] as JsonObject[] | undefined)?.at(-1);
+      return typeof last?.["disconnectTime"] === "string" || `it says ${JSON.stringify(last)}`;
+    },
+  },
+  {
     form: "PROCESS refused",
     pattern: /^(\S+) refused$/,
     judge: (world, [process]) => {

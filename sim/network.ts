@@ -234,6 +234,8 @@ export class Connection {
   readonly server: End;
   readonly network: Network;
   readonly dice: Dice;
+  /** When a ping could be answered again last, if not for long. */
+  echoedAtMs = 0;
 
   constructor(network: Network, { client, server, dice, options }: Parties) {
     this.network = network;
@@ -266,7 +268,10 @@ export class Connection {
   stir(): void {
     this.client.pumpAll();
     this.server.pumpAll();
-    if (this.echoes) return;
+    if (this.echoes) {
+      this.echoedAtMs = this.network.agenda.nowMs;
+      return;
+    }
     this.client.suspect();
     this.server.suspect();
   }
@@ -398,6 +403,8 @@ export class End {
         this.out.open ? 0 : this.out.closedAtMs,
         this.peer.out.open ? 0 : this.peer.out.closedAtMs,
         this.peer.goneAtMs,
+        // Of a process that stands still again and again.
+        this.connection.echoedAtMs,
       );
       // It was whole for a while, and is silent anew.
       if (closedAtMs > sinceMs) {

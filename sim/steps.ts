@@ -106,6 +106,11 @@ export const VERBS = {
     says: "so many edits of policies of a mesh, one after the other, named NAMED-n",
     run: editPolicies,
   },
+  dataplanes: {
+    kind: "work",
+    says: "so many edits of Dataplanes of a zone and mesh, by hand: each is made, changed, deleted",
+    run: editDataplanes,
+  },
   mesh: {
     kind: "work",
     says: "a mesh is written: mtls names its backends, the first signs; gone: it is deleted",
@@ -575,13 +580,33 @@ function splitOf({ to = "web", weight = 20, zone = "east" }: With): JsonObject[]
 }
 
 function editPolicies(world: World, { of, with: given }: Step): void {
-  const { count = 10, over = 10, gap = 1, named = "edited", from } = given;
-  const plane = world.writer;
+  const { count = 10, over = 10, gap = 1, named = "edited", from, kind = "permission" } = given;
   for (let n = 0; n < Number(count); n++) {
     const name = `${named}-${n % Number(over)}`;
     world.agenda.after(n * Number(gap), () => {
-      const resource = permission(of, name, String(from ?? `from-${Math.round(world.nowMs)}`));
-      world.write(plane, [{ op: "put", resource }]);
+      const source = String(from ?? `from-${Math.round(world.nowMs)}`);
+      const resource = policyOf({ mesh: of, name, kind: String(kind) }, { from: source });
+      world.write(world.writer, [{ op: "put", resource }]);
+    });
+  }
+}
+
+/** Of proxies that are not there: each is written, changed and deleted in turn; gone: only deleted. */
+function editDataplanes(world: World, { of, with: given }: Step): void {
+  const { count = 10, over = 10, gap = 1, service = "web", gone = false } = given;
+  const zone = world.zone(of.split("/")[0]!);
+  for (let n = 0; n < Number(count); n++) {
+    const place = placeOf(world, `${of}/written-${n % Number(over)}`);
+    const { mesh, name } = place;
+    const round = Math.floor(n / Number(over));
+    world.writtenByHand.add(ipOf(world, place));
+    world.agenda.after(n * Number(gap), () => {
+      if (gone || round % 3 === 2) {
+        return world.write(zone, [{ op: "delete", key: { type: "Dataplane", mesh, name } }]);
+      }
+      const described = { service: String(service), version: `v${round}` };
+      const resource = draftOf(sidecarOf(world, `${of}/${name}`, described));
+      world.write(zone, [{ op: "put", resource }]);
     });
   }
 }
