@@ -67,7 +67,13 @@ export function leasesHold(world: World): Check {
       if (changes.some(({ key, resource }) => key.type === "Mesh" && !resource)) {
         disturbedAtMs.set(where, world.nowMs);
       }
-      if (!world.zones.includes(where) || !isCalm(where)) return;
+      if (!world.zones.includes(where)) return;
+      for (const { key, resource } of changes) {
+        // It was there, if only between two looks.
+        const proxy = resource && proxyOf(key, resource);
+        if (proxy) deadSinceMs.delete(`${where.name} ${proxyText(proxy)}`);
+      }
+      if (!isCalm(where)) return;
       for (const { key, resource, previous } of changes) {
         const proxy = resource || !previous ? null : proxyOf(key, previous);
         if (!proxy || leaves(world, where, proxy)) continue;
