@@ -468,6 +468,11 @@ Deno.test("a ZoneIngress needs an address that others can dial", () => {
   );
   refuses(
     "ZoneIngress",
+    ingress({ advertisedAddress: "127.0.0.1", advertisedPort: "0" }),
+    "networking.advertisedPort: must be set beside advertisedAddress",
+  );
+  refuses(
+    "ZoneIngress",
     { ...ingress({ address: "127.0.0.1", port: null }), availableServices: [{ tags: {} }] },
     "networking.port: must be set",
     'availableServices[0].tags["kuma.io/service"]: must be set',

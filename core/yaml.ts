@@ -18,7 +18,8 @@ export type ParsedYaml =
  */
 export function parseYaml(text: string): ParsedYaml {
   try {
-    const document = parseDocument(text, {
+    // The library knows a CR before an LF only; YAML 1.2 §5.4 takes each for the end of a line.
+    const document = parseDocument(text.replaceAll(/\r(?!\n)/g, "\n"), {
       prettyErrors: false,
       // Silent would pass over all documents but the first.
       logLevel: "error",

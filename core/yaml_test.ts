@@ -28,6 +28,12 @@ Deno.test("parseYaml() says what is wrong, and where", () => {
   }
 });
 
+Deno.test("parseYaml() takes every kind of line break, also alone", () => {
+  for (const text of ["a: 1\nb: 2\n", "a: 1\r\nb: 2\r\n", "a: 1\rb: 2\r", "\r{a: 1,\rb: 2}\r"]) {
+    assert.deepEqual(parseYaml(text), { ok: true, value: { a: 1, b: 2 } }, JSON.stringify(text));
+  }
+});
+
 Deno.test("parseYaml() takes what has many keys, and equal ones in different mappings", () => {
   const names = Array.from({ length: 9_000 }, (_, i) => `k${i}`);
   for (const text of [`{${names.join(",")}}`, names.map((name) => `${name}:`).join("\n")]) {

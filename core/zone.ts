@@ -72,10 +72,12 @@ const networking = object({
   required: ["port"],
   also({ address, port, advertisedAddress, advertisedPort, admin }, path, report) {
     const at = (name: string) => `${path}.${name}`;
-    if (advertisedPort && !advertisedAddress) {
+    // As text, too, a zero is none.
+    const elsewhere = integerOf(advertisedPort) ?? 0;
+    if (elsewhere > 0 && !advertisedAddress) {
       report(at("advertisedAddress"), "must be set beside advertisedPort");
     }
-    if (advertisedAddress && !advertisedPort) {
+    if (advertisedAddress && elsewhere === 0) {
       report(at("advertisedPort"), "must be set beside advertisedAddress");
     }
     const nowhere = !address || (typeof address === "string" && isUnspecified(address));

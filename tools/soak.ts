@@ -30,15 +30,15 @@ await program.parseAsync(["deno", "soak", ...Deno.args]);
 
 async function soak({ seed, virtualHours, minutes, clients }: Options): Promise<void> {
   const fine = [
-    virtualHours > 0 ? simulated(seed, virtualHours) : true,
+    virtualHours > 0 ? await simulated(seed, virtualHours) : true,
     minutes > 0 ? await real(minutes, clients) : true,
   ];
   if (fine.includes(false)) Deno.exit(1);
 }
 
-function simulated(seed: number, hours: number): boolean {
+async function simulated(seed: number, hours: number): Promise<boolean> {
   const startedAtMs = performance.now();
-  const { heap, steps, turns, actors } = virtualDay(seed, hours, ({ x, y }, count) => {
+  const { heap, steps, turns, actors } = await virtualDay(seed, hours, ({ x, y }, count) => {
     console.log(`hour ${x}: heap ${kb(y)} KiB, ${count} actors`);
   });
   const seconds = Math.round((performance.now() - startedAtMs) / 1_000);

@@ -32,11 +32,11 @@ const MIX: Mix = {
 };
 
 /** Throws what does not hold. `hour` is told after each. */
-export function virtualDay(
+export async function virtualDay(
   seed: number,
   hours: number,
   hour: (heap: Point, actors: number) => void,
-): Day {
+): Promise<Day> {
   const world = new World({ seed, zones: MIX.zones, global: true, bad: 0.25, checks: everyCheck });
   world.write(world.writer, [
     { op: "put", resource: mesh("default") },
@@ -59,7 +59,7 @@ export function virtualDay(
     world.run(REST_MS);
     const wrong = world.unrest();
     if (wrong) throw new Violation(wrong.check, `after hour ${x}: ${wrong.message}`, world.nowMs);
-    collectGarbage();
+    await collectGarbage();
     heap.push({ x, y: Deno.memoryUsage().heapUsed });
     hour(heap.at(-1)!, actorsIn(world));
   }
@@ -72,8 +72,10 @@ function actorsIn({ planes }: World): number {
   return planes.reduce((sum, { kernel }) => sum + (kernel?.actors().length ?? 0), 0);
 }
 
-function collectGarbage(): void {
+async function collectGarbage(): Promise<void> {
   const { gc } = globalThis as { gc?: () => void };
   if (!gc) throw new Error("garbage cannot be collected: run with --v8-flags=--expose-gc");
+  // What weak references were followed to is kept until the turn of the event loop is over.
+  await new Promise((done) => setTimeout(done, 0));
   gc();
 }
