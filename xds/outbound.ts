@@ -66,21 +66,32 @@ export function impliedBy(
   return service ? implied.get(service, text, make) : make();
 }
 
+interface NamedOutbound {
+  readonly address: string;
+  readonly port: number;
+  readonly tags: Tags;
+}
+
 /** The outbounds that the dataplane names; one on an inbound of its own would be a loop. */
-export function explicitOutbounds(
-  { networking }: DataplaneSpec,
-  view: ViewReader,
-): readonly OutboundDraft[] {
+export function namedOutbounds({ networking }: DataplaneSpec): readonly NamedOutbound[] {
   const inbounds = new Set(
     (networking.inbound ?? []).map(({ address, port }) =>
       `${address || networking.address}:${port}`
     ),
   );
-  return (networking.outbound ?? []).flatMap(({ address = "127.0.0.1", port, tags }) => {
-    const service = tags?.[SERVICE_TAG];
-    if (!tags || !service || inbounds.has(`${address}:${port}`)) return [];
-    const own = impliedBy(view.service(service), textOf(tags), () => withoutTag(tags, MESH_TAG));
-    return [draftOutbound({ address, port, bindToPort: true, ...own })];
+  return (networking.outbound ?? []).flatMap(({ address = "127.0.0.1", port, tags }) =>
+    tags?.[SERVICE_TAG] && !inbounds.has(`${address}:${port}`) ? [{ address, port, tags }] : []
+  );
+}
+
+export function explicitOutbounds(
+  spec: DataplaneSpec,
+  view: ViewReader,
+): readonly OutboundDraft[] {
+  return namedOutbounds(spec).map(({ address, port, tags }) => {
+    const service = view.service(tags[SERVICE_TAG] ?? "");
+    const own = impliedBy(service, textOf(tags), () => withoutTag(tags, MESH_TAG));
+    return draftOutbound({ address, port, bindToPort: true, ...own });
   });
 }
 
