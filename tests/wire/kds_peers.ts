@@ -57,18 +57,21 @@ function happened(): void {
   for (const look of [...watchers]) look();
 }
 
-abstract class Peer {
+export abstract class Peer {
   readonly logs: Logged[] = [];
   readonly store: Store;
   readonly system: System;
 
-  constructor(store: Store, options: { readonly tree: Tree; readonly kds: Port }) {
+  constructor(store: Store, options: {
+    readonly tree: Tree;
+    readonly ports: Readonly<Record<string, Port>>;
+  }) {
     this.store = store;
-    const { tree, kds } = options;
+    const { tree, ports } = options;
     this.system = startSystem({
       seed: 1,
       tree,
-      ports: { store: storePort(store), kds },
+      ports: { store: storePort(store), ...ports },
       log: (level, message, fields) => {
         this.logs.push({ level, message, fields });
         happened();
@@ -117,7 +120,7 @@ abstract class Peer {
   }
 }
 
-function hubArgs(store: Store): HubArgs {
+export function hubArgs(store: Store): HubArgs {
   return {
     reader: store,
     types: KINDS.map(({ name }) => name),
@@ -162,7 +165,7 @@ export class GlobalPeer extends Peer {
         }),
         many("zones", zone),
       ],
-      kds: (command) => this.#server?.command(command as ServerCommand),
+      ports: { kds: (command) => this.#server?.command(command as ServerCommand) },
     });
   }
 
@@ -221,7 +224,7 @@ export class ZonePeer extends Peer {
           link: null,
         }),
       ],
-      kds: (command) => client?.command(command as ClientCommand),
+      ports: { kds: (command) => client?.command(command as ClientCommand) },
     });
     client = createKdsClient({
       url: to.url,

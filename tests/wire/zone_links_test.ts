@@ -3,10 +3,20 @@
 import assert from "node:assert/strict";
 import { connect } from "node:tls";
 import { until } from "../../cli/demo/until.ts";
+import { hub } from "../../actors/hub/hub.ts";
+import { HUB } from "../../actors/hub/messages.ts";
+import { PEERS, type PeersStatus } from "../../actors/peers/messages.ts";
+import { peers } from "../../actors/peers/peers.ts";
+import { one } from "../../actors/runtime/tree.ts";
+import { KINDS } from "../../core/kinds.ts";
 import { createLinkCertificate } from "../../identity/io/authority.ts";
 import { openZoneLinks, type ZoneLinks } from "../../kds/io/zone_links.ts";
-import type { LinkEvent } from "../../kds/peer_wire.ts";
-import { linkHost } from "../../kds/zone_link.ts";
+import { encodeUpward } from "../../kds/offers.ts";
+import type { LinkCommand, LinkEvent } from "../../kds/peer_wire.ts";
+import type { KdsResponse } from "../../kds/wire.ts";
+import { linkHost, writeLink } from "../../kds/zone_link.ts";
+import { openMemoryStore } from "../../store/memory.ts";
+import { hubArgs, Peer } from "./kds_peers.ts";
 
 const LIFE = { nowMs: Date.now(), lifetimeMs: 3_600_000 };
 const pairOf = (zone: string) => createLinkCertificate(linkHost(zone), LIFE);
@@ -196,4 +206,90 @@ Deno.test("without a certificate nobody gets as far as a stream", () =>
     });
     await until("stranger", () => west.links.counters()["strangers"] === 1 || "none was counted");
     assert.deepEqual(west.events, []);
+  }));
+
+/** A zone with its hub and its links, whose global is gone. */
+class LoneZone extends Peer {
+  readonly #links: ZoneLinks;
+
+  constructor(name: string, links: ZoneLinks) {
+    const store = openMemoryStore();
+    super(store, {
+      tree: [
+        one(HUB, hub, hubArgs(store)),
+        one(PEERS, peers, { zone: name, descriptors: KINDS, version: "1", instance: "lone-1" }),
+      ],
+      ports: { links: (what) => links.command(what as LinkCommand) },
+    });
+    this.#links = links;
+  }
+
+  async knows(zone: string, { pair, links }: End): Promise<void> {
+    const { hostname: host, port } = links.address;
+    const config = writeLink(zone, { host, port, certificate: pair.cert });
+    await this.put("Config", config.name, { ...config, labels: { "kuma.io/origin": "global" } });
+  }
+
+  loseGlobal(): void {
+    this.system.send(PEERS, { tag: "global_lost" });
+  }
+
+  status(): Promise<PeersStatus> {
+    return this.ask(PEERS, "describe");
+  }
+
+  async stop(): Promise<void> {
+    await this.#links.close();
+    this.system.stop();
+  }
+}
+
+function ingressOf(zone: string): KdsResponse {
+  const descriptor = KINDS.find(({ name }) => name === "ZoneIngress")!;
+  const spec = { zone, networking: { address: "127.0.0.1", port: 10_001 } };
+  const times = { version: 7, creationTime: "", modificationTime: "" };
+  const own = { type: "ZoneIngress", mesh: "", name: "gate", labels: {}, spec, ...times };
+  const encoded = encodeUpward(own, { descriptor, zone, stamps: true });
+  assert.ok(encoded.ok);
+  return { ...RESPONSE, resources: [encoded.item], removed: [] };
+}
+
+Deno.test("a zone takes what another says of itself, and refuses what it says of a third", () =>
+  onStage(async (open) => {
+    const west = await open("west");
+    let hear: (event: LinkEvent) => boolean = () => false;
+    const pair = pairOf("east");
+    const dir = await Deno.makeTempDir({ prefix: "ursa-lone-" });
+    const links = await openZoneLinks({
+      hostname: "127.0.0.1",
+      port: 0,
+      pair,
+      run: { instance: "east-1", startedAtMs: 1 },
+      socketPath: (serial) => `${dir}/${serial}.sock`,
+      deliver: (event) => hear(event),
+    });
+    const east = new LoneZone("east", links);
+    hear = (event) => east.system.send(PEERS, event);
+    try {
+      west.trusts(["east", { cert: pair.cert }]);
+      await east.knows("west", west);
+      east.loseGlobal();
+      const { link } = await west.saw("link_opened");
+      assert.equal((await west.saw("link_request")).request.typeUrl, "ZoneIngress");
+      const tell = async (response: KdsResponse) => {
+        west.links.command({ do: "send", link, response });
+        return (await west.saw("link_request")).request;
+      };
+      assert.equal((await tell(ingressOf("west"))).error, undefined);
+      assert.deepEqual(east.names("ZoneIngress").length, 1);
+      const { error = "" } = await tell({ ...ingressOf("north"), nonce: "2" });
+      assert.match(error, /speaks for zone "north", but "west" says it/);
+      assert.deepEqual(east.names("ZoneIngress").length, 1);
+      const [status] = (await east.status()).peers;
+      assert.match(status?.rejected ?? "", /speaks for zone "north"/);
+      assert.ok(east.said("what another zone told was rejected"));
+    } finally {
+      await east.stop();
+      await Deno.remove(dir, { recursive: true });
+    }
   }));
