@@ -8,6 +8,7 @@ import { INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNAVAILABLE } from "../core/grpc_
 import type { Dialect, Outgoing } from "../xds/stream.ts";
 import { keepaliveOf } from "../xds/lease.ts";
 import { readRequest, writeResponse } from "../xds/wire.ts";
+import { HEALTH, HealthEdge } from "./health.ts";
 import type { Host } from "./kds_edges.ts";
 import type { DialOptions, End, Ended, Handler } from "./network.ts";
 
@@ -42,10 +43,12 @@ export function writeHeaders(headers: Headers): Uint8Array {
 export class AdsEdge {
   readonly #host: Host;
   readonly #identifier: string;
+  readonly health: HealthEdge;
   readonly #open = new Map<string, Open>();
   #serial = 0;
 
   constructor(host: Host, identifier: string) {
+    this.health = new HealthEdge(host);
     this.#host = host;
     this.#identifier = identifier;
   }
@@ -76,29 +79,44 @@ export class AdsEdge {
     return this.#open;
   }
 
-  /** One stream for each connection; the channel's name is the dialect. */
+  /** One stream of configuration for each connection, on the channel of its dialect; others of health. */
   accept(end: End): Handler {
     const stream = `ads-${++this.#serial}`;
-    let headers: Headers | null = null;
+    const headers = new Map<string, Headers>();
+    const probes = new Map<string, string>();
+    let begun = false;
     return {
       frame: (channel, bytes) => {
-        if (!headers) {
-          headers = JSON.parse(text.decode(bytes)) as Headers;
+        const known = headers.get(channel);
+        if (!known) return void headers.set(channel, JSON.parse(text.decode(bytes)) as Headers);
+        if (channel.startsWith(HEALTH)) {
+          const probe = probes.get(channel);
+          if (probe !== undefined) return this.health.received(probe, bytes);
+          const opened = this.health.opened(end, channel, { bytes, ...known });
+          if (opened !== null) probes.set(channel, opened);
           return;
         }
+        // It was ended, and the peer had not heard of it.
+        if (begun && !this.#open.has(stream)) return;
+        begun = true;
         try {
-          this.#received(stream, { end, channel: channel as Dialect, bytes, headers });
+          this.#received(stream, { end, channel: channel as Dialect, bytes, headers: known });
         } catch (error) {
           if (!(error instanceof TypeError)) throw error;
           this.#host.count("ads malformed");
           this.#finish(stream, end, channel, { code: INVALID_ARGUMENT, message: error.message });
         }
       },
-      ended: () => {
+      ended: (channel) => {
+        const probe = probes.get(channel);
+        if (probe !== undefined) return this.health.closed(probe);
         this.#closed(stream, end);
         end.close();
       },
-      lost: () => this.#closed(stream, end),
+      lost: () => {
+        for (const probe of probes.values()) this.health.closed(probe);
+        this.#closed(stream, end);
+      },
     };
   }
 
@@ -114,10 +132,11 @@ export class AdsEdge {
         return this.#end(what.stream, { code: UNAVAILABLE, message: "bad luck" });
       }
       case "probe":
-        return;
+        return this.health.probe(what.stream, what.checks);
       case "end":
-        return this.#end(what.stream, what);
+        return this.health.end(what.stream, what) ? undefined : this.#end(what.stream, what);
       case "end_all":
+        this.health.endAll(what);
         for (const stream of [...this.#open.keys()]) this.#end(stream, what);
     }
   }

@@ -9,6 +9,7 @@ import type { AdsRequest, Dialect } from "../xds/stream.ts";
 import { adsDial, writeHeaders } from "./ads_edge.ts";
 import { type Held, readResponse, type Response, writeRequest } from "./ads_messages.ts";
 import type { Dice } from "./dice.ts";
+import { HEALTH, Probing } from "./health.ts";
 import type { End, Ended, Network, Site } from "./network.ts";
 
 interface OfType {
@@ -48,6 +49,8 @@ export class Envoy {
   resource: JsonObject | null;
   /** What its next stream shows to prove who it is. */
   token: string | null = null;
+  /** Null: it does not report health. */
+  probing: Probing | null = null;
   /** Which run of the dp process; "" for none. */
   instance = "";
   /** Whether its process is there; it dials again for as long as it is. */
@@ -139,6 +142,12 @@ export class Envoy {
     return [...this.runs(TYPES.endpoint).get(cluster)?.addresses ?? []].sort();
   }
 
+  /** Whether it reports health, from its next stream on. */
+  probes(does: boolean): void {
+    const { network: { agenda } } = this.options;
+    this.probing = does ? this.probing ?? new Probing((ms, run) => agenda.after(ms, run)) : null;
+  }
+
   /** Sends bytes as they are: what no Envoy would say. */
   say(bytes: Uint8Array): void {
     this.end?.send(this.options.dialect, bytes);
@@ -171,20 +180,29 @@ export class Envoy {
     this.caughtUp = this.options.dialect === "delta";
     this.end = end;
     end.handler = {
-      frame: (_channel, bytes) => this.#frame(end, bytes),
-      ended: (_channel, why) => {
+      frame: (channel, bytes) => {
+        if (channel.startsWith(HEALTH)) this.probing?.frame(bytes);
+        else this.#frame(end, bytes);
+      },
+      ended: (channel, why) => {
+        if (channel.startsWith(HEALTH)) return this.probing?.ended(() => this.#headers());
         end.close();
         this.#over(end, why);
       },
       lost: (message) => this.#over(end, { code: UNAVAILABLE, message }),
     };
-    end.send(this.options.dialect, writeHeaders({ authorization: this.token }));
+    end.send(this.options.dialect, this.#headers());
     // Of an earlier stream it keeps everything, and goes on with it.
     this.#send(this.#first(TYPES.cluster), this.#node());
     this.#send(this.#first(TYPES.listener));
     for (const [typeUrl, { names }] of this.#types) {
       if (names.size > 0) this.#send(this.#first(typeUrl));
     }
+    this.probing?.connected(end, this.#headers(), this.#node());
+  }
+
+  #headers(): Uint8Array {
+    return writeHeaders({ authorization: this.token });
   }
 
   #first(typeUrl: TypeUrl): AdsRequest {
@@ -202,6 +220,7 @@ export class Envoy {
     if (this.end !== end) return;
     this.end = null;
     this.ended = why;
+    this.probing?.lost();
     const { dice, network } = this.options;
     const dialing = this.#dialing;
     const ceiling = Math.min(REDIAL_MAX_MS, REDIAL_FIRST_MS * 2 ** this.#attempts++);

@@ -567,6 +567,21 @@ export const MUTANTS: readonly Mutant[] = [
     ),
   },
   {
+    name: "reports of health are ignored",
+    says: "requests go to a workload that does not answer",
+    around: at("proxies", hears((msg) => msg.tag === "health_reported" ? null : msg)),
+  },
+  {
+    name: "bad health lasts",
+    says: "a workload that answers again gets no requests",
+    around: at(
+      "dataplanes",
+      hears((msg, state) =>
+        msg.tag === "health_reported" && state.health && !allWell(state.health) ? null : msg
+      ),
+    ),
+  },
+  {
     name: "drained proxies come back",
     says: "a proxy that was taken out gets requests again while it ends",
     around: at(
@@ -579,6 +594,10 @@ export const MUTANTS: readonly Mutant[] = [
     ),
   },
 ];
+
+function allWell({ workloads }: Loose): boolean {
+  return Object.values(workloads).every(Boolean);
+}
 
 function ready(op: Op): Op {
   if (op.op !== "put") return op;

@@ -146,6 +146,8 @@ class Planner {
         });
       case "token":
         return this.#token(atMs, proxy, zone);
+      case "health":
+        return this.#add(atMs, "health", proxy, { for: dice.durationMs(10, 30_000) });
       case "rotate":
         return this.#add(atMs, "rotate", this.#mix.global && dice.chance(0.4) ? "zones" : mesh, {
           ...(dice.chance(0.7) && { retire: dice.durationMs(10, 10_000) }),
@@ -282,6 +284,7 @@ class Planner {
       ...(dice.chance(0.3) && { version: dice.pick(["v1", "v2"]) }),
       ...(dice.chance(0.2) && { nameless: true }),
       ...(dice.chance(0.05) && { gateway: true }),
+      ...(dice.chance(0.2) && { probed: true }),
       ...(dice.chance(0.5) && { bind: true }),
       ...(uses.length > 0 && { uses }),
     });
@@ -356,6 +359,8 @@ const WORK = [
   "token",
   "token",
   "rotate",
+  "health",
+  "health",
   "resolve",
 ] as const;
 

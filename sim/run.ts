@@ -195,6 +195,7 @@ export function empty(world: World, baseline: ReadonlyMap<string, number>): void
 const TABLES = [
   "subscribers",
   "streams",
+  "probes",
   "proxies",
   "parked",
   "parts",
@@ -213,6 +214,7 @@ export function sizesOf(world: World): ReadonlyMap<string, number> {
     const actors = kernel?.actors() ?? [];
     sizes.set(`${name}: actors`, actors.length);
     sizes.set(`${name}: streams of proxies`, ads?.streams ?? 0);
+    sizes.set(`${name}: streams of health`, ads?.health.streams ?? 0);
     sizes.set(`${name}: streams of zones`, kdsServer?.streams ?? 0);
     sizes.set(`${name}: unanswered questions`, unanswered);
     for (const { path, summary, depth } of actors) {

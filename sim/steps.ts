@@ -75,6 +75,20 @@ export const VERBS = {
       envoy.reconnect();
     },
   },
+  health: {
+    kind: "work",
+    says: "the workload of a proxy that is probed does not answer for a while",
+    run: (world, { of, with: { for: forMs = 5_000 } }) => {
+      const probing = world.envoys.get(of)?.probing;
+      if (!probing) return;
+      probing.workload = false;
+      probing.report();
+      world.agenda.after(Number(forMs), () => {
+        probing.workload = true;
+        probing.report();
+      });
+    },
+  },
   ingress: {
     kind: "work",
     says: "an ingress of a zone starts, or starts again",
@@ -402,10 +416,21 @@ function sidecarOf(world: World, id: string, given: With): JsonObject {
     },
     outbound,
   });
+  if (given["probed"]) return probed(resource);
   if (!given["gateway"]) return resource;
   const gateway = { tags: { "kuma.io/service": `${name}-gateway` } };
   const address = ipOf(world, place);
   return { ...resource, networking: { address, gateway, ...(outbound[0] && { outbound }) } };
+}
+
+/** Its inbounds take traffic when the workload behind them answers. */
+function probed(resource: JsonObject): JsonObject {
+  const networking = resource["networking"] as JsonObject;
+  const inbound = (networking["inbound"] as readonly JsonObject[]).map((one) => ({
+    ...one,
+    serviceProbe: { tcp: {} },
+  }));
+  return { ...resource, networking: { ...networking, inbound } };
 }
 
 function proxyOf(world: World, { of, with: given }: Step, resource: JsonObject | null): Envoy {
@@ -423,6 +448,7 @@ function startProxy(world: World, step: Step): void {
   const envoy = proxyOf(world, step, resource);
   envoy.resource = resource;
   if (envoy.token === null) world.tokens.give(envoy, "none");
+  envoy.probes(Boolean(given["probed"]));
   envoy.start(given["nameless"] ? "" : world.newInstance());
 }
 
@@ -709,6 +735,7 @@ const REQUEST = "envoy.service.discovery.v3.DeltaDiscoveryRequest";
 
 function sayGarbage(world: World, { of, with: { how = "malformed" } }: Step): void {
   const envoy = world.envoys.get(of);
+  if (envoy?.probing && how === "malformed") envoy.probing.say(Uint8Array.of(0xff, 0xff, 0x01));
   if (envoy) return envoy.say(how === "stale" ? staleAck() : Uint8Array.of(0xff, 0xff, 0x01));
   const end = world.zones.find(({ name }) => name === of)?.kdsClient?.end;
   if (!end) return;

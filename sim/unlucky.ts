@@ -13,6 +13,7 @@ export const SITES = {
   "a certificate takes seconds": 0.25,
   "a proxy rejects a good response": 0.05,
   "a health check is lost": 0.25,
+  "a stream of health ends behind a report": 0.25,
   "a datagram is lost": 0.25,
   "a datagram comes twice": 0.25,
   "a datagram is overtaken": 0.25,

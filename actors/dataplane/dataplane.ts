@@ -66,7 +66,7 @@ import {
 } from "../runtime/actor.ts";
 import { versionOf } from "./version.ts";
 import { announce, type Announcement, notReady, samePlaces } from "./announcement.ts";
-import { withHealth } from "./health.ts";
+import { offersMore, withHealth } from "./health.ts";
 import { generate, type Generation, type Sources } from "./generation.ts";
 import { claim, type Ownership, recall, remember, unowned } from "./fencing.ts";
 import * as leases from "./lease.ts";
@@ -481,15 +481,18 @@ function stepped(state: State, step: StepResult, at: Context): Turn<State> {
     }
   }
   if (step.events.length > 0) effects.push(tellInsight(next, false));
-  if (step.events.some(({ event, typeUrl }) => event === "acked" && typeUrl === TYPES.listener)) {
-    next = { ...next, stream: { ...stream, ads: step.state, listens: true } };
-  }
+  const listens = step.events.some(({ event, typeUrl }) =>
+    event === "acked" && typeUrl === TYPES.listener
+  );
+  if (listens) next = { ...next, stream: { ...stream, ads: step.state, listens } };
   if (next.owed && isSettled(step.state)) {
     next = { ...next, owed: false };
     effects.push(progress(next, { state: "acked" }, at));
   }
-  const [last, announcing] = announceIfListening(next, at);
-  return [last, [...effects, ...announcing]];
+  const [announced, announcing] = announceIfListening(next, at);
+  // What was reported before it listened counts from now on.
+  const [last, more] = listens && !stream.listens ? reviewHealth(announced, at) : [announced, []];
+  return [last, [...effects, ...announcing, ...more]];
 }
 
 /** The same certificate may come again, with other roots. */
@@ -728,7 +731,8 @@ function reviewHealth(state: State, at: Context): Turn<State> {
     return [next, effects];
   }
   const seen = withHealth(own, { health: next.health, declared: next.declared });
-  if (seen === own) return [next, effects];
+  // Nobody is sent to who does not listen, however well the workload behind it is.
+  if (seen === own || (!next.stream?.listens && offersMore(seen, own))) return [next, effects];
   const { envoy, workloads } = next.health;
   return [{ ...next, healthOver: own.version }, [
     ...effects,

@@ -386,6 +386,23 @@ Deno.test("a probed workload takes traffic while it answers, and not before", ()
   at.check();
 });
 
+Deno.test("a workload that answers takes no traffic before its proxy listens", () => {
+  const at = world();
+  const envoy = web(at, { resource: PROBED });
+  envoy.connect();
+  at.openHealth("health-1", envoy.options);
+  const caller = client(at);
+  at.reportHealth("health-1", DOWN);
+  envoy.disconnect();
+  at.reportHealth("health-1", UP);
+  at.settle();
+  assert.deepEqual(webSeenBy(caller), []);
+  envoy.connect();
+  at.settle();
+  assert.deepEqual(webSeenBy(caller), ["10.0.0.1:8080"], "it was told before, and counts now");
+  at.check();
+});
+
 Deno.test("who is not well is asked after more often", () => {
   const at = world();
   const envoy = web(at, { resource: PROBED });

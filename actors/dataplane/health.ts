@@ -34,6 +34,12 @@ export function withHealth<Known extends Draft>(
   };
 }
 
+/** Whether an inbound takes traffic in the one that takes none in the other. */
+export function offersMore(after: Draft, before: Draft): boolean {
+  const former = inboundsOf(before.spec);
+  return inboundsOf(after.spec).some((one, index) => isReady(one) && !isReady(former[index]!));
+}
+
 /** In both spellings: `health` is what Kuma's zones before 2.6 read. */
 function turned(inbound: Inbound, ready: boolean): Inbound {
   if (isReady(inbound) === ready) return inbound;

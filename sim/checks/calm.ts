@@ -14,10 +14,13 @@ export interface Calm {
 
 export function calmOf(world: World): Calm {
   const busyAtMs = new Map<ControlPlane, number>();
+  const restarts = new Map<ControlPlane, number>();
   return {
     tick() {
       for (const plane of world.planes) {
-        if (!plane.kernel || plane.site.paused) busyAtMs.set(plane, world.nowMs);
+        const isNew = restarts.get(plane) !== plane.restarts;
+        restarts.set(plane, plane.restarts);
+        if (isNew || !plane.kernel || plane.site.paused) busyAtMs.set(plane, world.nowMs);
       }
     },
     is: (plane) =>

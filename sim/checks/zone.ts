@@ -90,8 +90,10 @@ function checkOffered(world: World, zone: ControlPlane): void {
     const { inbound = [] } = (stored?.spec["networking"] ?? {}) as {
       readonly inbound?: readonly Inbound[];
     };
-    const silent = inbound.filter((one) => !isReady(one)).map(({ port }) => port);
-    assert.deepEqual(silent, [], `ports of ${envoy.text} in ${zone.name} that nobody may use`);
+    const isUp = envoy.probing?.workload ?? true;
+    const wrong = inbound.filter((one) => isReady(one) !== isUp).map(({ port }) => port);
+    const what = isUp ? "nobody may use" : "others may use, though its workload does not answer";
+    assert.deepEqual(wrong, [], `ports of ${envoy.text} in ${zone.name} that ${what}`);
   }
 }
 
