@@ -247,6 +247,16 @@ const SENTENCES: readonly Sentence[] = [
     },
   },
   {
+    form: "global has all of TYPE of ZONE | global lacks of TYPE of ZONE",
+    pattern: /^global (has all|lacks) of (\w+) of (\S+)$/,
+    judge: (world, [wanted, type, zone]) => {
+      const uplink = world.zone(zone!).kernel?.actors().find(({ path }) => path === "uplink");
+      const { rejected = {} } = (uplink?.summary ?? {}) as Partial<UplinkStatus>;
+      const is = rejected[type!] === undefined ? "has all" : "lacks";
+      return is === wanted || `${zone} says: ${JSON.stringify(rejected)}`;
+    },
+  },
+  {
     form: "at most N commits in PROCESS",
     pattern: /^at most (\d+) commits in (\S+)$/,
     judge: (world, [count, process]) => {

@@ -21,6 +21,29 @@ export function refuse(world: World, { of, with: { type = "", for: forMs = FOREV
   world.agenda.after(Number(forMs), () => refused.delete(String(type)));
 }
 
+/** From its next connection on, a zone and global take each other for Kuma's. */
+export function takeForKuma(world: World, { of }: Step): void {
+  world.zone(of).quirks.plain = true;
+  world.network.resetBetween(of, "global");
+}
+
+const OPS_PER_WRITE = 500;
+
+/** So many insights of proxies that nobody runs, each so long, appear in a zone's store. */
+export function bulk(world: World, { of, with: { count = 1_000, bytes = 1_000 } }: Step): void {
+  const plane = world.zone(of);
+  const ops = Array.from({ length: Number(count) }, (_, n): Op => {
+    const id = `${n} `.padEnd(Number(bytes), "x");
+    const disconnectTime = "2026-01-01T00:00:00Z";
+    const subscriptions = [{ id, connectTime: disconnectTime, disconnectTime }];
+    const key = { type: "DataplaneInsight", mesh: "default", name: `bulk-${n}` };
+    return { op: "put", resource: { ...key, labels: {}, spec: { subscriptions } } };
+  });
+  for (let at = 0; at < ops.length; at += OPS_PER_WRITE) {
+    plane.write(ops.slice(at, at + OPS_PER_WRITE), "bulk", () => {});
+  }
+}
+
 /** A Secret, which both sides may write: `PROCESS/MESH/NAME`. */
 export function writeSecret(world: World, { of, with: { gone = false } }: Step): void {
   const [process, mesh, name] = of.split("/") as [string, string, string];

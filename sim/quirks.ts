@@ -9,7 +9,7 @@ export class Quirks {
   garbled = "";
   /** Types of which nothing can be read, and whose every response is rejected. */
   readonly refused = new Set<string>();
-  /** Both sides take each other for Kuma's. */
+  /** Neither side hears what only Ursa says it can: both take each other for Kuma's. */
   plain = false;
 
   /** What global sends, as the zone understands it. */
@@ -18,7 +18,7 @@ export class Quirks {
     const resources = isRefused || this.garbled !== ""
       ? response.resources.map((item) => isRefused || this.#isGarbled(item) ? broken(item) : item)
       : response.resources;
-    return { ...response, resources, ...(this.plain && { systemVersion: "" }) };
+    return { ...response, resources };
   }
 
   /** What either side asks and answers, as the other understands it. */

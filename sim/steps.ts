@@ -17,7 +17,7 @@ import type { Envoy } from "./envoy.ts";
 import { ask, sayNonsense } from "./dns_edge.ts";
 import { expect, mark } from "./expect.ts";
 import type { End } from "./network.ts";
-import { corrupt, garble, refuse, writeSecret } from "./poison.ts";
+import { bulk, corrupt, garble, refuse, takeForKuma, writeSecret } from "./poison.ts";
 import {
   draftOf,
   ingressResource,
@@ -323,6 +323,16 @@ export const VERBS = {
     kind: "fault",
     says: "somebody alters copies of what the other side wrote, in the store of a process",
     run: corrupt,
+  },
+  kumalike: {
+    kind: "fault",
+    says: "a zone and global connect anew, and take each other for Kuma's",
+    run: takeForKuma,
+  },
+  bulk: {
+    kind: "work",
+    says: "so many insights, of so many bytes each, appear in a zone's store",
+    run: bulk,
   },
   secret: {
     kind: "work",

@@ -372,7 +372,8 @@ export class World {
     for (const [from, to] of this.#pairs()) this.network.set(from, to, true);
     for (const plane of this.planes) {
       Object.assign(plane.disk, { failing: 0, doubtful: 0, stalledUntilMs: 0, refused: "" });
-      plane.quirks.garbled = "";
+      if (plane.quirks.plain) this.network.resetBetween(plane.name, GLOBAL);
+      Object.assign(plane.quirks, { garbled: "", plain: false });
       plane.quirks.refused.clear();
       plane.disk.latencyMs = { least: 0.3, most: 3 };
       plane.resume();
