@@ -1,6 +1,8 @@
 // What crosses between global and its zones: all of it, nothing else, and as it was at home.
 
 import assert from "node:assert/strict";
+import type { Message } from "../../actors/runtime/actor.ts";
+import { UPLINK } from "../../actors/uplink/messages.ts";
 import { ORIGIN_LABEL } from "../../core/names.ts";
 import {
   type Draft,
@@ -15,7 +17,7 @@ import { globalToZone, zoneToGlobal } from "../../kds/direction.ts";
 import { goesToGlobal, goesToZone, zoneOf } from "../../kds/filter.ts";
 import { type Encoded, encodeDownward, encodeUpward } from "../../kds/offers.ts";
 import { zoneYields } from "../../kds/predicate.ts";
-import { KUMA_FEATURES } from "../../kds/wire.ts";
+import { type KdsResponse, KUMA_FEATURES, wireName } from "../../kds/wire.ts";
 import { URSA_ZONE_LINKS } from "../../kds/zone_link.ts";
 import { type ControlPlane, KINDS } from "../control_plane.ts";
 import { canonical } from "./canonical.ts";
@@ -46,12 +48,23 @@ export function hasArrived(global: ControlPlane, zone: ControlPlane, type: strin
 
 /** Who lost its memory, or is another, takes nothing away that it did not bring. */
 export function strangersTakeNothing(world: World): Check {
+  /** What the right global took away, and a slow disk has still. */
+  const takenBack = new Set<string>();
+  const id = ({ name }: ControlPlane, type: string, wire: string) => `${name} ${type} ${wire}`;
   return {
     name: "a global that forgot takes nothing away",
+    turned(where, path, msg) {
+      if (path !== UPLINK || msg.tag !== "response_received" || world.heldBack.has(where.name)) {
+        return;
+      }
+      const { typeUrl, removed } = (msg as Message & { readonly response: KdsResponse }).response;
+      for (const name of removed) takenBack.add(id(where, typeUrl, name));
+    },
     committed(where, { changes }) {
       const kept = world.heldBack.get(where.name);
-      if (!kept) return;
       for (const { key, resource, previous } of changes) {
+        const wasTaken = !resource && takenBack.delete(id(where, key.type, wireName(key)));
+        if (!kept || wasTaken) continue;
         // What the one before it took away may be on its way still.
         const global: boolean = previous?.labels[ORIGIN_LABEL] === "global" &&
           kept.has(keyText(key));
