@@ -24,6 +24,10 @@ export interface Link {
   jitterMs: number;
   /** Of frames that TCP has to send again. */
   loss: number;
+  /** 8 bits a millisecond are a kbit a second. */
+  kbits: number;
+  /** Until what was sent before has left. */
+  busyUntilMs: number;
   open: boolean;
   closedAtMs: number;
 }
@@ -100,7 +104,8 @@ export class Network {
     let link = this.#links.get(name);
     if (!link) {
       // Within a machine room, until somebody says otherwise.
-      link = { delayMs: 0.2, jitterMs: 0.3, loss: 0, open: true, closedAtMs: 0 };
+      const fast = { delayMs: 0.2, jitterMs: 0.3, loss: 0, kbits: Infinity, busyUntilMs: 0 };
+      link = { ...fast, open: true, closedAtMs: 0 };
       this.#links.set(name, link);
     }
     return link;
@@ -332,7 +337,7 @@ export class End {
   }
 
   send(channel: string, bytes: Uint8Array): void {
-    this.#push(channel, { atMs: this.#arrivalMs(), bytes });
+    this.#push(channel, { atMs: this.#arrivalMs(bytes.length), bytes });
   }
 
   /** Ends one stream; the peer reads everything before it. */
@@ -431,12 +436,14 @@ export class End {
     this.#pump(channel);
   }
 
-  #arrivalMs(): number {
+  #arrivalMs(bytes = 0): number {
     const { network, dice } = this.connection;
     const { agenda } = network;
     const { delayMs, jitterMs, loss } = this.out;
     const jitter = jitterMs > 0 ? dice.random() * jitterMs : 0;
-    let atMs = agenda.nowMs + delayMs + jitter + network.late();
+    const leavesMs = Math.max(agenda.nowMs, this.out.busyUntilMs) + bytes * 8 / this.out.kbits;
+    this.out.busyUntilMs = leavesMs;
+    let atMs = leavesMs + delayMs + jitter + network.late();
     if (loss > 0) {
       for (let againMs = AGAIN_MS; dice.chance(loss); againMs *= 2) {
         network.count("sent again");

@@ -117,7 +117,8 @@ export const VERBS = {
   },
   policies: {
     kind: "work",
-    says: "so many edits of policies of a mesh, one after the other, named NAMED-n",
+    says:
+      "so many edits of policies of a mesh, one after the other, named NAMED-n, with so many bytes",
     run: editPolicies,
   },
   dataplanes: {
@@ -238,14 +239,14 @@ export const VERBS = {
   },
   slow: {
     kind: "fault",
-    says: "what passes between `a - b` takes so long",
-    run: (world, { of, with: { delay = 1_000, for: forMs = FOREVER_MS } }) =>
+    says: "what passes between `a - b` takes so long; kbits: no more than that in a second",
+    run: (world, { of, with: { delay = 1_000, kbits = Infinity, for: forMs = FOREVER_MS } }) =>
       each(of, (from, to) => {
         const link = world.network.link(from, to);
-        const before = link.delayMs;
-        link.delayMs = Number(delay);
+        const { delayMs } = link;
+        Object.assign(link, { delayMs: Number(delay), kbits: Number(kbits) });
         world.agenda.after(Number(forMs), () => {
-          link.delayMs = before;
+          Object.assign(link, { delayMs, kbits: Infinity });
         });
       }),
   },
@@ -617,10 +618,11 @@ function splitOf({ to = "web", weight = 20, zone = "east" }: With): JsonObject[]
 
 function editPolicies(world: World, { of, with: given }: Step): void {
   const { count = 10, over = 10, gap = 1, named = "edited", from, kind = "permission" } = given;
+  const filler = "x".repeat(Number(given["bytes"] ?? 0));
   for (let n = 0; n < Number(count); n++) {
     const name = `${named}-${n % Number(over)}`;
     world.agenda.after(n * Number(gap), () => {
-      const source = String(from ?? `from-${Math.round(world.nowMs)}`);
+      const source = String(from ?? `from-${Math.round(world.nowMs)}${filler}`);
       const resource = policyOf({ mesh: of, name, kind: String(kind) }, { from: source });
       world.write(world.writer, [{ op: "put", resource }]);
     });
