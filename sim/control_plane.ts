@@ -8,7 +8,9 @@ import type { Tree } from "../actors/runtime/tree.ts";
 import { everyKind } from "../cli/kinds.ts";
 import { treeOf } from "../cli/run.ts";
 import type { ControlPlaneConfig } from "../cli/settings.ts";
+import type { EnvoyAnswer } from "../core/envoy_admin.ts";
 import type { JsonObject } from "../core/resource.ts";
+import type { AdminRequest } from "../kds/admin.ts";
 import type { DnsCommand } from "../dns/zone_table.ts";
 import type { SignerCommand } from "../identity/signing.ts";
 import type { LinkCommand } from "../kds/peer_wire.ts";
@@ -48,6 +50,11 @@ export interface Reports {
   count(what: string): void;
 }
 
+export interface Inquiry {
+  readonly request: AdminRequest;
+  readonly answered: (answer: EnvoyAnswer) => void;
+}
+
 export interface ControlPlaneOptions {
   readonly config: ControlPlaneConfig;
   readonly site: Site;
@@ -59,6 +66,8 @@ export interface ControlPlaneOptions {
   readonly pace: Pace;
   readonly seed: number;
   readonly reports: Reports;
+  /** Puts a question to one of its Envoys. */
+  readonly inquire: (where: ControlPlane, asked: Inquiry) => void;
   /** What is put around the actors and the tree: counters, and deliberate bugs. */
   readonly around: (tree: Tree, where: ControlPlane) => Tree;
 }
@@ -126,6 +135,7 @@ export class ControlPlane {
       network,
       luck: this.options.luck,
       quirks: this.quirks,
+      inquire: (request, answered) => this.options.inquire(this, { request, answered }),
       token: () => this.token,
       deliver: (to, msg) => life === this.#life && this.#deliver(to, msg),
       count: (what) => this.options.reports.count(what),

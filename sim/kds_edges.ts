@@ -14,6 +14,16 @@ import {
   UNAVAILABLE,
 } from "../core/grpc_status.ts";
 import { readDigests, writeDigests } from "../kds/digest.ts";
+import type { EnvoyAnswer } from "../core/envoy_admin.ts";
+import {
+  ADMIN_KINDS,
+  type AdminRequest,
+  decodeAdminAnswer,
+  decodeAdminRequest,
+  encodeAdminAnswer,
+  encodeAdminRequest,
+} from "../kds/admin.ts";
+import { Questions } from "../kds/io/questions.ts";
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../kds/envelope.ts";
 import {
   CLIENT_KEEPALIVE_MS,
@@ -27,6 +37,7 @@ import {
   type ClientCommand,
   type ClientEvent,
   HASH_SUFFIX,
+  isSync,
   MESSAGE_BYTES_MAX,
   type ServerCommand,
   type ServerEvent,
@@ -45,6 +56,8 @@ export interface Host {
   readonly network: Network;
   readonly luck: Luck;
   readonly quirks: Quirks;
+  /** A zone asks one of its Envoys. */
+  inquire(request: AdminRequest, answered: (answer: EnvoyAnswer) => void): void;
   /** What proves the name of a zone. */
   token(): string | null;
   /** False: nobody lives there, or there is no room. */
@@ -126,6 +139,13 @@ export class KdsServerEdge {
   readonly #open = new Map<string, Open>();
   /** Health checks without an answer. */
   readonly #checks = new Map<string, (refused?: Ended) => void>();
+  readonly #questions = new Questions((ms, act) => {
+    let isOff = false;
+    this.#host.network.agenda.after(ms, () => isOff || act());
+    return () => {
+      isOff = true;
+    };
+  });
   #serial = 0;
 
   constructor(host: Host) {
@@ -134,6 +154,22 @@ export class KdsServerEdge {
 
   get streams(): number {
     return this.#open.size;
+  }
+
+  get questions(): number {
+    return this.#questions.waiting;
+  }
+
+  /** Global asks a zone about one of its Envoys. */
+  ask(zone: string, request: AdminRequest, settle: (answer: EnvoyAnswer) => void): void {
+    const { kind } = request.question;
+    const found = [...this.#open].findLast(([, open]) =>
+      open.zone === zone && open.kind === kind && open.to !== null
+    );
+    if (!found) return settle({ ok: false, reason: "unreachable", detail: "it is not connected" });
+    const [stream, { end, channel }] = found;
+    const send = () => end.send(channel, encodeAdminRequest(request));
+    this.#questions.ask(stream, request, { send, settle });
   }
 
   /** Who was let in, with what. */
@@ -262,9 +298,12 @@ export class KdsServerEdge {
       return;
     }
     const { kind } = open;
-    if (kind !== "global_to_zone" && kind !== "zone_to_global") return;
     let event: ServerEvent;
     try {
+      if (!isSync(kind)) {
+        const isAsked = this.#questions.answered(stream, decodeAdminAnswer(kind, bytes));
+        return this.#host.count(isAsked ? "kds answers" : "kds answers that nobody waits for");
+      }
       event = kind === "global_to_zone"
         ? { tag: "request_received", stream, request: decodeRequest(bytes) }
         : { tag: "response_received", stream, response: decodeResponse(bytes) };
@@ -313,6 +352,7 @@ export class KdsServerEdge {
     const open = this.#open.get(stream);
     if (!open) return;
     this.#open.delete(stream);
+    this.#questions.streamEnded(stream);
     this.#tellClosed(GLOBAL, stream);
     if (open.to !== null) this.#tellClosed(open.to, stream);
   }
@@ -419,13 +459,24 @@ export class KdsClientEdge {
       } else if (channel === "zone_to_global") {
         const request = this.#host.quirks.said(decodeRequest(bytes));
         event = { tag: "request_received", connection: id, request };
-      } else return;
+      } else return this.#asked(live, channel, bytes);
       noteMessage(this.#host, event);
     } catch (error) {
       this.#host.count("kds malformed");
       return this.#lost(live, `malformed message: ${(error as Error).message}`);
     }
     this.#tell(event);
+  }
+
+  #asked(live: Live, channel: string, bytes: Uint8Array): void {
+    const kind = ADMIN_KINDS.find((known) => channel.startsWith(known));
+    if (!kind) return;
+    const request = decodeAdminRequest(kind, bytes);
+    this.#host.inquire(request, (answer) => {
+      if (live.over) return;
+      const { id } = request;
+      live.end!.send(channel, encodeAdminAnswer(kind, { id, answer }, MESSAGE_BYTES_MAX));
+    });
   }
 
   #lost(live: Live, reason: string): void {

@@ -146,6 +146,8 @@ class Planner {
         });
       case "token":
         return this.#token(atMs, proxy, zone);
+      case "inquire":
+        return this.#add(atMs, "inquire", proxy, {});
       case "health":
         return this.#add(atMs, "health", proxy, { for: dice.durationMs(10, 30_000) });
       case "rotate":
@@ -360,6 +362,7 @@ const WORK = [
   "token",
   "rotate",
   "health",
+  "inquire",
   "health",
   "resolve",
 ] as const;

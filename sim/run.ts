@@ -216,6 +216,7 @@ export function sizesOf(world: World): ReadonlyMap<string, number> {
     sizes.set(`${name}: streams of proxies`, ads?.streams ?? 0);
     sizes.set(`${name}: streams of health`, ads?.health.streams ?? 0);
     sizes.set(`${name}: streams of zones`, kdsServer?.streams ?? 0);
+    sizes.set(`${name}: questions about Envoys`, kdsServer?.questions ?? 0);
     sizes.set(`${name}: unanswered questions`, unanswered);
     for (const { path, summary, depth } of actors) {
       sizes.set(`${name}: mailbox of ${path}`, depth);

@@ -16,6 +16,7 @@ import type { Disk } from "./disk.ts";
 import type { Envoy } from "./envoy.ts";
 import { ask, sayNonsense } from "./dns_edge.ts";
 import { expect, mark } from "./expect.ts";
+import { inquire } from "./inquiries.ts";
 import type { End } from "./network.ts";
 import { bulk, corrupt, garble, refuse, takeForKuma, writeSecret } from "./poison.ts";
 import {
@@ -148,6 +149,11 @@ export const VERBS = {
     says: "a new key signs tokens of a mesh, or of zones; retire: after that the older ones go; " +
       "renew: all have new tokens before",
     run: rotate,
+  },
+  inquire: {
+    kind: "work",
+    says: "an operator asks global what a proxy's Envoy runs, counts and knows of clusters",
+    run: inquire,
   },
   resolve: {
     kind: "work",

@@ -14,6 +14,7 @@ export const SITES = {
   "a proxy rejects a good response": 0.05,
   "a health check is lost": 0.25,
   "a stream of health ends behind a report": 0.25,
+  "an Envoy does not answer a question": 0.25,
   "a datagram is lost": 0.25,
   "a datagram comes twice": 0.25,
   "a datagram is overtaken": 0.25,

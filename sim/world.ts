@@ -26,6 +26,7 @@ import { Dice } from "./dice.ts";
 import type { Asking, Resolved } from "./dns_edge.ts";
 import { type Copy, Disk } from "./disk.ts";
 import { Envoy } from "./envoy.ts";
+import { answer } from "./inquiries.ts";
 import { Journal } from "./journal.ts";
 import { Network, type Site } from "./network.ts";
 import { Tokens } from "./tokens.ts";
@@ -509,6 +510,7 @@ export class World {
           if (msg.tag === "response_received") this.#noteResponse(where, msg as never);
           if (seen) this.#each((check) => check.turned?.(where, path, msg));
         }),
+      inquire: (where, asked) => answer(this, where, asked),
       reports: {
         logged: (where, level, message, fields) => this.#logged(where, level, message, fields),
         gaveUp: (where, reason) => this.violate("alive", `${where.name} gave up: ${reason}`),

@@ -11,26 +11,40 @@ const OPEN_MAX = 256;
 interface Asked {
   readonly stream: string;
   readonly settle: (answer: EnvoyAnswer) => void;
-  readonly patience: ReturnType<typeof setTimeout>;
+  readonly callOff: () => void;
 }
+
+/** Does something later, unless it is called off. */
+export type Later = (ms: number, act: () => void) => () => void;
 
 export class Questions {
   readonly #open = new Map<string, Asked>();
+  readonly #later: Later;
 
-  /** `send` is called after the answer can be taken. */
-  ask(stream: string, { id }: AdminRequest, send: () => void): Promise<EnvoyAnswer> {
+  constructor(later: Later) {
+    this.#later = later;
+  }
+
+  get waiting(): number {
+    return this.#open.size;
+  }
+
+  /** `send` is called after the answer can be taken; `settle` once, whatever happens. */
+  ask(
+    stream: string,
+    { id }: AdminRequest,
+    { send, settle }: { readonly send: () => void; readonly settle: Asked["settle"] },
+  ): void {
     const waiting = [...this.#open.values()].filter((asked) => asked.stream === stream).length;
     if (waiting >= OPEN_MAX) {
-      return Promise.resolve(refusal(`${waiting} questions to this zone wait for an answer`));
+      return settle(refusal(`${waiting} questions to this zone wait for an answer`));
     }
-    const { promise, resolve: settle } = Promise.withResolvers<EnvoyAnswer>();
-    const patience = setTimeout(
-      () => this.#settle(id, refusal("the zone did not answer in time")),
+    const callOff = this.#later(
       ANSWER_MS_MAX,
+      () => this.#settle(id, refusal("the zone did not answer in time")),
     );
-    this.#open.set(id, { stream, settle, patience });
+    this.#open.set(id, { stream, settle, callOff });
     send();
-    return promise;
   }
 
   /** False: nobody asked, or waits for it any more. Only the stream that was asked may answer. */
@@ -50,7 +64,7 @@ export class Questions {
     const asked = this.#open.get(id);
     if (!asked) return;
     this.#open.delete(id);
-    clearTimeout(asked.patience);
+    asked.callOff();
     asked.settle(answer);
   }
 }

@@ -182,7 +182,10 @@ class Streams {
   readonly #open = new Map<string, Open>();
   readonly #calls = new Set<Call>();
   readonly #counts = new Map<string, number>();
-  readonly #questions = new Questions();
+  readonly #questions = new Questions((ms, act) => {
+    const timer = setTimeout(act, ms);
+    return () => clearTimeout(timer);
+  });
   /** Health checks without an answer. */
   readonly #checks = new Map<string, Answer>();
   readonly #disconnect: (peer: string) => void;
@@ -243,10 +246,11 @@ class Streams {
     }
     const [stream, { call }] = found;
     this.count("admin_questions");
-    return this.#questions.ask(
-      stream,
-      request,
-      () => call.write(toBuffer(encodeAdminRequest(request))),
+    return new Promise((settle) =>
+      this.#questions.ask(stream, request, {
+        send: () => call.write(toBuffer(encodeAdminRequest(request))),
+        settle,
+      })
     );
   }
 
