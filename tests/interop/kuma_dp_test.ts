@@ -72,7 +72,11 @@ interop(
     const inspect = (type: string) =>
       kumactl.ok(["inspect", "dataplane", "web-1", `--type=${type}`]);
     assert.match(await inspect("clusters"), /^web::default_priority/m);
-    assert.match(await inspect("stats"), /^cluster\.web\.upstream_rq_completed: /m);
+    // Envoy counts a request a moment after its answer.
+    await until("statistics of the request", async () => {
+      const stats = await inspect("stats");
+      return /^cluster\.web\.upstream_rq_completed: /m.test(stats) || "it is not counted";
+    });
     const dump = await inspect("config-dump");
     assert.match(dump, /"inbound:127\./);
     assert.doesNotMatch(dump, /PRIVATE KEY/);
