@@ -19,6 +19,8 @@ export const now = () => performance.timeOrigin + performance.now();
 const MARKER = /bench-mark-\d+/g;
 const SECRET = /(?:identity_cert|mesh_ca):secret:[a-z0-9-]+/g;
 
+const REDIAL_MS = 1_000;
+
 /** What all proxies of a fleet have seen. */
 export interface Tally {
   responses: number;
@@ -41,6 +43,7 @@ export class FakeProxy {
   readonly #asked = new Map<string, boolean>();
   #client: Client | null = null;
   #call: ClientDuplexStream<Uint8Array, Uint8Array> | null = null;
+  #redial: ReturnType<typeof setTimeout> | undefined;
 
   constructor(identity: Identity, tally: Tally, changed: () => void) {
     this.#identity = identity;
@@ -50,6 +53,10 @@ export class FakeProxy {
 
   connect(target: string, ca: string): void {
     this.startedAt = now();
+    this.#dial(target, ca);
+  }
+
+  #dial(target: string, ca: string): void {
     this.#client = new Client(target, credentials.createSsl(Buffer.from(ca)), {
       // A connection of its own.
       "grpc.use_local_subchannel_pool": 1,
@@ -65,15 +72,20 @@ export class FakeProxy {
     this.#call = call;
     call.on("data", (bytes: Uint8Array) => this.#received(bytes));
     call.on("error", (error: Error) => {
-      if (this.#call === call) {
-        this.#tally.errors.push(`${this.#identity.nodeId}: ${error.message}`);
-      }
+      if (this.#call !== call) return;
+      this.#tally.errors.push(`${this.#identity.nodeId}: ${error.message}`);
+      // As Envoy does: who had no time for it may have some later.
+      this.#client?.close();
+      this.#asked.clear();
+      this.#listeners.clear();
+      this.#redial = setTimeout(() => this.#dial(target, ca), REDIAL_MS);
     });
     const { nodeId: id, metadata } = this.#identity;
     call.write(writeRequest({ typeUrl: XDS.cluster, subscribe: ["*"], node: { id, metadata } }));
   }
 
   close(): void {
+    clearTimeout(this.#redial);
     const call = this.#call;
     this.#call = null;
     call?.end();
