@@ -71,6 +71,7 @@ interface Field {
 function messageCodec(fullName: string): Codec {
   const rows = fieldsOf(fullName) ?? [];
   const fields = rows.map((row) => compileField(row, rows));
+  const hasRivals = fields.some(({ rivals }) => rivals.length > 0);
   const positions = new Map<string, number>();
   rows.forEach(({ name, json }, position) => {
     positions.set(name, position);
@@ -99,7 +100,7 @@ function messageCodec(fullName: string): Codec {
     }
     // Mostly in order already.
     if (given.length > 1) given.sort((a, b) => a - b);
-    refuseRivals(fields, given, names);
+    if (hasRivals) refuseRivals(fields, given, names);
     for (const position of given) {
       const name = names[position] ?? "";
       try {
