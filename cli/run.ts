@@ -23,7 +23,7 @@ import {
 import { InvalidError } from "../core/errors.ts";
 import type { KindTable } from "../core/kind_table.ts";
 import type { Receipt } from "../core/receipt.ts";
-import type { JsonObject } from "../core/resource.ts";
+import { type JsonObject, keyText } from "../core/resource.ts";
 import { globalToZone } from "../kds/direction.ts";
 import type { ZoneLink } from "../kds/zone_link.ts";
 import { signerPort } from "../identity/io/signer.ts";
@@ -116,7 +116,19 @@ export async function runControlPlane({ config, warnings }: Configured): Promise
 async function prepare(config: ControlPlaneConfig, log: Log): Promise<Parts> {
   const store = config.store === "memory"
     ? openMemoryStore()
-    : await openKvStore(`${config.data}/store.kv`);
+    : await openKvStore(`${config.data}/store.kv`, {
+      // Global sends a zone's copies again; what it lost itself would be deleted in the zones.
+      ...(config.mode === "remote" && {
+        onDamaged: (key) =>
+          log(
+            "error",
+            "a stored resource cannot be read: it is left out until it is written again",
+            {
+              resource: keyText(key),
+            },
+          ),
+      }),
+    });
   // Before a certificate for it is made: that one takes the place of a certificate that peers trust.
   demandOwnAddress(config.bind);
   const certificate = await ensureServerCertificate({

@@ -9,6 +9,7 @@
 // commit; then it is copied into place and collected. A crash in between is finished by the next open.
 
 import { InvalidError, UnavailableError } from "../../core/errors.ts";
+import { isObject } from "../../core/json.ts";
 import { keyText, type Resource, type ResourceKey } from "../../core/resource.ts";
 import { type Accepted, Batch, StoreImage } from "../image.ts";
 import type { Change, CommitResult, Op, Store } from "../store.ts";
@@ -61,10 +62,19 @@ interface Waiting {
 /** The few calls of Deno.Kv that the store makes, so that a test can let the disk fail. */
 export type KvPort = Pick<Deno.Kv, "get" | "list" | "atomic" | "close">;
 
+export interface KvOptions {
+  readonly changesMax?: number;
+  /**
+   * Told of each resource that cannot be read, which is then left out, and stays on disk until it
+   * is written again. Without it, such a store is not opened.
+   */
+  readonly onDamaged?: (key: ResourceKey) => void;
+}
+
 /** Opens the file, or makes it. One process at a time: take `acquireDataDir` first. */
 export async function openKvStore(
   path: string,
-  options: { readonly changesMax?: number } = {},
+  options: KvOptions = {},
 ): Promise<Store> {
   await keepPrivate(path);
   return await openKv(await Deno.openKv(path), options);
@@ -85,10 +95,10 @@ async function keepPrivate(path: string): Promise<void> {
 
 export async function openKv(
   kv: KvPort,
-  options: { readonly changesMax?: number } = {},
+  options: KvOptions = {},
 ): Promise<Store> {
   const disk = new Disk(kv);
-  const { image, parts } = await disk.load(options.changesMax);
+  const { image, parts } = await disk.load(options);
   return new KvStore(disk, image, parts);
 }
 
@@ -243,15 +253,18 @@ class Disk {
     this.#kv = kv;
   }
 
-  async load(changesMax?: number) {
+  async load({ changesMax, onDamaged }: KvOptions) {
     await this.#readHead();
     await this.#tidy();
     const revision = this.#head.revision;
     const image = new StoreImage({ revision, ...(changesMax !== undefined && { changesMax }) });
     const parts = new Map<string, number>();
-    for await (const [key, chunks] of this.#resources()) {
-      image.load(decode(key, chunks));
-      if (chunks.length > 1) parts.set(keyText(key), chunks.length);
+    for await (const { key, chunks, parts: count } of this.#resources()) {
+      if (count > 1) parts.set(keyText(key), count);
+      const resource = decode(key, chunks);
+      if (resource) image.load(resource);
+      else if (onDamaged) onDamaged(key);
+      else throw new UnavailableError(`The store is damaged at ${keyText(key)}`, RETRY_MS);
     }
     return { image, parts };
   }
@@ -352,20 +365,27 @@ class Disk {
     if (group.length > 0) await mutate(this.#kv.atomic(), group).commit();
   }
 
-  async *#resources(): AsyncGenerator<[ResourceKey, Uint8Array[]]> {
-    let key: ResourceKey | null = null;
-    let chunks: Uint8Array[] = [];
+  async *#resources(): AsyncGenerator<Stored> {
+    let found: Stored | null = null;
     for await (const entry of this.#kv.list<Uint8Array>({ prefix: ["r"] }, { batchSize: 500 })) {
       const [, type, mesh, name, part] = entry.key as [string, string, string, string, number];
-      if (part === 0) {
-        if (key) yield [key, chunks];
-        key = { type, mesh, name };
-        chunks = [];
+      const key = { type, mesh, name };
+      if (!found || keyText(found.key) !== keyText(key)) {
+        if (found) yield found;
+        found = { key, chunks: [], parts: 0 };
       }
-      chunks.push(entry.value);
+      found.chunks.push(entry.value);
+      found.parts = part + 1;
     }
-    if (key) yield [key, chunks];
+    if (found) yield found;
   }
+}
+
+/** What is on disk of one resource; a part may be missing. */
+interface Stored {
+  readonly key: ResourceKey;
+  readonly chunks: Uint8Array[];
+  parts: number;
 }
 
 function mutationsOf({ key, bytes, oldParts }: Write): Mutation[] {
@@ -417,11 +437,15 @@ function encode({ type: _type, mesh: _mesh, name: _name, ...rest }: Resource): U
   return text(JSON.stringify(rest));
 }
 
-function decode(key: ResourceKey, chunks: readonly Uint8Array[]): Resource {
+/** Null when it is damaged. */
+function decode(key: ResourceKey, chunks: readonly Uint8Array[]): Resource | null {
   try {
-    return { ...key, ...parse<Omit<Resource, keyof ResourceKey>>(join(chunks)) };
+    const rest: unknown = parse(join(chunks));
+    const isWhole = isObject(rest) && isObject(rest.labels) && isObject(rest.spec) &&
+      typeof rest.version === "number";
+    return isWhole ? { ...(rest as unknown as Resource), ...key } : null;
   } catch {
-    throw new UnavailableError(`The store is damaged at ${keyText(key)}`, RETRY_MS);
+    return null;
   }
 }
 

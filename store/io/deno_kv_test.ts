@@ -171,6 +171,27 @@ Deno.test("Deno KV store: a damaged record is an error at open that names it", a
   });
 });
 
+Deno.test("Deno KV store: a damaged record is left out when somebody is told, until it is written", async () => {
+  await backend.withPlace(async (place) => {
+    const store = await openKvStore(place);
+    await store.commit([put("a", "x".repeat(200_000)), put("b", "small")], 0);
+    await store.close();
+    const kv = await Deno.openKv(place);
+    await kv.delete(["r", "Mesh", "", "a", 0]);
+    await kv.set(["r", "Mesh", "", "c", 0], new TextEncoder().encode("[]"));
+    kv.close();
+    const damaged: string[] = [];
+    const again = await openKvStore(place, { onDamaged: ({ name }) => damaged.push(name) });
+    assert.deepEqual(damaged, ["a", "c"]);
+    assert.deepEqual(again.list("Mesh").map(({ name }) => name), ["b"]);
+    await again.commit([put("a", "short"), put("c", "short")], 0);
+    await again.close();
+    const whole = await openKvStore(place);
+    assert.deepEqual(whole.list("Mesh").map(({ name }) => name), ["a", "b", "c"]);
+    await whole.close();
+  });
+});
+
 Deno.test("openKvStore() lets nobody else read the keys, in files of an earlier Ursa either", async () => {
   await backend.withPlace(async (place) => {
     const modes = () =>
