@@ -195,3 +195,7 @@ export function endSubscription(subscription: JsonObject, now: string): JsonObje
   const { stat: _stat, ...totals } = isObject(status) ? status : {};
   return { ...rest, status: totals, disconnectTime: disconnectTime ?? now };
 }
+
+export function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}

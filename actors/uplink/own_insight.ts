@@ -9,6 +9,7 @@ import {
   renderInsight,
   renderSubscription,
   type Subscription,
+  timeOf,
 } from "../../kds/zone_insight.ts";
 import type { PeerInfo } from "../../kds/wire.ts";
 import { toHub } from "../hub/messages.ts";
@@ -27,7 +28,7 @@ export const NO_INSIGHT: OwnInsight = { past: [], current: null, dirty: false };
 
 /** As it was written before; what was open then is over. */
 export function readInsight(stored: Resource | undefined, at: Context): OwnInsight {
-  const { past, closed } = pastSubscriptions(stored?.spec ?? null, timeOf(at));
+  const { past, closed } = pastSubscriptions(stored?.spec ?? null, timeOf(at.nowMs));
   return { past, current: null, dirty: closed };
 }
 
@@ -45,7 +46,7 @@ export function sessionKnown(
     id: connection,
     globalInstance: peer.instance,
     zoneInstance: args.instance,
-    connectTime: timeOf(at),
+    connectTime: timeOf(at.nowMs),
     authorized: false,
   }, { peer, own: args.version });
   return { ...insight, current, dirty: true };
@@ -53,7 +54,7 @@ export function sessionKnown(
 
 export function sessionOver({ past, current, dirty }: OwnInsight, at: Context): OwnInsight {
   if (!current) return { past, current, dirty };
-  const ended = endSubscription(renderSubscription(current), timeOf(at));
+  const ended = endSubscription(renderSubscription(current), timeOf(at.nowMs));
   return { past: [...past, ended], current: null, dirty: true };
 }
 
@@ -84,8 +85,4 @@ export function writeInsight(
     by: "kds",
     reply: { path: at.self, tag: "insight_written", ref: "" },
   });
-}
-
-export function timeOf({ nowMs }: Context): string {
-  return new Date(nowMs).toISOString();
 }

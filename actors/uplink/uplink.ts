@@ -77,7 +77,7 @@ import {
   URSA_RECEIPTS,
   wireName,
 } from "../../kds/wire.ts";
-import { countFor, INSIGHT_FLUSH_MS, MESSAGE_CHARS_MAX } from "../../kds/zone_insight.ts";
+import { countFor, INSIGHT_FLUSH_MS, MESSAGE_CHARS_MAX, timeOf } from "../../kds/zone_insight.ts";
 import { URSA_ZONE_LINKS } from "../../kds/zone_link.ts";
 import { oneChangeSet, type ResourcesChanged, toHub } from "../hub/messages.ts";
 import {
@@ -103,7 +103,6 @@ import {
   readInsight,
   sessionKnown,
   sessionOver,
-  timeOf,
   writeInsight,
 } from "./own_insight.ts";
 import {
@@ -756,7 +755,7 @@ function requestReceived(
     : sessionKnown(state.insight, { connection, peer, args: state.args }, at);
   if (known.current && (said.event === "acked" || said.event === "nacked")) {
     countFor(known.current, said.typeUrl, said.event === "acked" ? "acked" : "rejected");
-    known.current.lastUpdateTime = timeOf(at);
+    known.current.lastUpdateTime = timeOf(at.nowMs);
   }
   const next = {
     ...state,

@@ -8,6 +8,12 @@ export interface Holder {
   readonly seenAtMs: number;
 }
 
+/** Another control plane that wants the name, and was refused. */
+export interface Rival {
+  readonly message: string;
+  readonly atMs: number;
+}
+
 export type Contest =
   /** Null: nobody that says who it is. */
   | { readonly ok: true; readonly holder: Holder | null }
@@ -15,6 +21,11 @@ export type Contest =
 
 /** As long as a connection may take to be made again: the older is not let in between. */
 const HOLD_MS = 30_000;
+/** One that is refused comes back within this. */
+export const RIVAL_MS = 60_000;
+/** More takeovers than this in a minute: two control planes use one zone name. */
+export const TAKEOVERS_ALARM = 3;
+const TAKEOVERS_WINDOW_MS = 60_000;
 
 /**
  * The process that began last has the name, while it is there and a little longer: a restart takes
@@ -44,6 +55,15 @@ export function contend(
   if (!isHeld) return { ok: true, holder: { run, seenAtMs: nowMs } };
   const own = `this one, ${run.instance}, runs since ${timeText(run.startedAtMs)}`;
   return { ok: false, message: `${takenBy(zone, holder)}; ${own}` };
+}
+
+/** Null: it has been quiet for a while. */
+export function rivalNow(rival: Rival | null, nowMs: number): Rival | null {
+  return rival && nowMs < rival.atMs + RIVAL_MS ? rival : null;
+}
+
+export function recentTakeovers(atMs: readonly number[], nowMs: number): readonly number[] {
+  return atMs.filter((ms) => ms > nowMs - TAKEOVERS_WINDOW_MS);
 }
 
 function isOlder(a: ZoneRun, b: ZoneRun): boolean {
