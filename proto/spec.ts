@@ -3,7 +3,7 @@
 // What is unknown here is kept: JSON fields where they were written, fields of protobuf as bytes at
 // their message, from where they go on to the next peer.
 
-import { isDeeper, isObject } from "../core/json.ts";
+import { isDeeper, isObject, whyNoJson } from "../core/json.ts";
 import { MESSAGE_DEPTH_MAX } from "../core/limits.ts";
 import type { JsonObject, ResourceDescriptor } from "../core/resource.ts";
 import { withDefaults } from "../core/stored/defaults.ts";
@@ -81,5 +81,7 @@ export function decodeJson(bytes: Uint8Array): JsonObject {
   const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   if (!isObject(value)) throw new TypeError("must be a JSON object");
   if (isDeeper(value, MESSAGE_DEPTH_MAX)) throw new TypeError("is nested too deeply");
+  const reason = whyNoJson(value);
+  if (reason !== null) throw new TypeError(reason);
   return value;
 }

@@ -123,7 +123,17 @@ Deno.test("a kind without a message keeps its JSON, unless it is none, or has no
   assert.deepEqual(decodeSpec({}, encodeSpec({}, spec)), spec);
   assert.deepEqual(decodeSpec({}, new Uint8Array()), {});
   const bytes = (text: string) => new TextEncoder().encode(text);
-  for (const text of ["[]", "null", "{", "1", `{"a":${"[".repeat(9_999)}${"]".repeat(9_999)}}`]) {
+  const infinite = '{"a":1e999}';
+  for (
+    const text of [
+      "[]",
+      "null",
+      "{",
+      "1",
+      infinite,
+      `{"a":${"[".repeat(9_999)}${"]".repeat(9_999)}}`,
+    ]
+  ) {
     assert.throws(() => decodeSpec({}, bytes(text)));
   }
   assert.throws(() => decodeSpec({}, new Uint8Array([0x7b, 0xff, 0x7d])));
