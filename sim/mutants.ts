@@ -1,9 +1,9 @@
 // Deliberate bugs, each around the actors of a simulated tree: whoever looks on must find every one.
 // Production code knows nothing of them.
 
-import type { Context, Effect, Message } from "../actors/runtime/actor.ts";
+import { type Context, type Effect, type Message, timer } from "../actors/runtime/actor.ts";
 import type { AnyActor, Tree } from "../actors/runtime/tree.ts";
-import { toHub, type WriteResult } from "../actors/hub/messages.ts";
+import { type HubMsg, toHub, type WriteResult } from "../actors/hub/messages.ts";
 import type { Draft, JsonObject, ResourceKey } from "../core/resource.ts";
 import { notesOfAhead } from "../kds/ahead.ts";
 import { ZONE_LABEL } from "../core/names.ts";
@@ -505,6 +505,28 @@ export const MUTANTS: readonly Mutant[] = [
     ),
   },
   {
+    name: "a write that is retried is made twice",
+    says: "an edit undoes what somebody else edited after it",
+    around: at("hub", madeAgain),
+  },
+  {
+    name: "a refused write is made",
+    says: "who is told that somebody else was faster overwrites what that one wrote",
+    around: at("hub", refusedAndMade),
+  },
+  {
+    name: "half of a write is kept",
+    says: "a mesh comes without its policies, and leaves some when it goes",
+    around: at(
+      "hub",
+      hears((msg) =>
+        isRest(msg) && msg.ops.length > 1
+          ? { ...msg, ops: msg.ops.slice(0, Math.ceil(msg.ops.length / 2)) }
+          : msg
+      ),
+    ),
+  },
+  {
     name: "a revoked token stays",
     says: "who was shut out keeps its stream, and hears of everything",
     around: at(
@@ -638,6 +660,46 @@ function deregistration(path: string): Effect {
     ? { type: "ZoneIngress", mesh: "", name: mesh }
     : { type: "Dataplane", mesh, name };
   return toHub({ tag: "write", by: path, ops: [{ op: "delete", key }] });
+}
+
+const isRest = (msg: Loose): boolean => msg.tag === "write" && msg.by === "rest";
+
+/** The same, whatever is there by then, and nobody hears of it. */
+function unasked({ ops }: Loose, by: string): HubMsg {
+  return { tag: "write", by, ops: ops.map(({ expected: _, ...op }: Loose) => op) };
+}
+
+/** Longer than it takes until somebody asks again. */
+const AGAIN_MS = 3_000;
+
+function madeAgain(actor: AnyActor): AnyActor {
+  return {
+    ...actor,
+    receive(state, msg: Loose, context) {
+      const [next, effects] = actor.receive(state, msg, context);
+      if (!isRest(msg)) return [next, effects];
+      const again = unasked(msg, "mutant");
+      return [next, [...effects, timer(`again ${msg.reply.ref}`, AGAIN_MS, again)]];
+    },
+  };
+}
+
+function refusedAndMade(actor: AnyActor): AnyActor {
+  const asked = new Map<string, Loose>();
+  return {
+    ...actor,
+    receive(state, msg: Loose, context) {
+      if (isRest(msg)) asked.set(msg.reply.ref, msg);
+      const [next, effects] = actor.receive(state, msg, context);
+      return [
+        next,
+        effects.flatMap((effect: Loose) => {
+          const write = effect.do === "reply" && !effect.value.ok && asked.get(effect.to.ref);
+          return write ? [effect, toHub(unasked(write, "mutant"))] : [effect];
+        }),
+      ];
+    },
+  };
 }
 
 type Addresses = readonly (readonly [string, Loose])[];

@@ -3,6 +3,7 @@
 
 import { Dice } from "./dice.ts";
 import { poisonSteps } from "./poison_plan.ts";
+import { restSteps } from "./rest_plan.ts";
 import type { Step, Verb, With } from "./steps.ts";
 import { REVOKED } from "./token_steps.ts";
 import { FLAWS } from "./tokens.ts";
@@ -64,7 +65,7 @@ export function planOf(seed: number, mix: Mix): readonly Step[] {
   // A few runs without any: what goes wrong there is easy to read.
   const count = faults.dice.chance(0.1) ? 0 : Math.round(faults.dice.between(0, mix.faults));
   for (let n = 0; n < count; n++) faults.fault(faults.dice.between(START_MS, durationMs * 0.9));
-  const all = [...world.steps, ...faults.steps, ...poisonSteps(seed, mix)];
+  const all = [...world.steps, ...faults.steps, ...poisonSteps(seed, mix), ...restSteps(seed, mix)];
   return all.sort((a, b) => a.atMs - b.atMs);
 }
 

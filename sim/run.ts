@@ -5,6 +5,7 @@ import { isLocal } from "../kds/filter.ts";
 import { everyCheck } from "./checks/mod.ts";
 import type { ControlPlane } from "./control_plane.ts";
 import { mesh } from "../tests/system/zone_edits.ts";
+import { REST } from "./rest.ts";
 import { actOf, type Step } from "./steps.ts";
 import { Violation, World } from "./world.ts";
 
@@ -171,6 +172,10 @@ export function empty(world: World, baseline: ReadonlyMap<string, number>): void
     for (const { type, mesh: within, name } of own) {
       world.write(zone, [{ op: "delete", key: { type, mesh: within, name } }]);
     }
+  }
+  for (const { name } of writer.disk.image.list("Mesh")) {
+    if (!name.startsWith(REST)) continue;
+    actOf("rest").run(world, { atMs: 0, verb: "rest", of: name, with: { how: "delete" } });
   }
   world.write(writer, [
     { op: "put", resource: mesh("default") },

@@ -29,6 +29,7 @@ import {
   sidecar,
   timeout,
 } from "../tests/system/zone_edits.ts";
+import { rest } from "./rest.ts";
 import { FLAWS } from "./tokens.ts";
 import { REVOKED, rotate, token } from "./token_steps.ts";
 import { TWIN, type World } from "./world.ts";
@@ -154,6 +155,12 @@ export const VERBS = {
     kind: "work",
     says: "an operator asks global what a proxy's Envoy runs, counts and knows of clusters",
     run: inquire,
+  },
+  rest: {
+    kind: "work",
+    says: "an operator writes MESH/NAME, or a mesh, through the API; how: put, delete, edit " +
+      "(two read it at once, and each writes it if it is as it was), nonsense",
+    run: rest,
   },
   resolve: {
     kind: "work",

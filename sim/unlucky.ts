@@ -15,6 +15,8 @@ export const SITES = {
   "a health check is lost": 0.25,
   "a stream of health ends behind a report": 0.25,
   "an Envoy does not answer a question": 0.25,
+  "a request to the API is late": 0.25,
+  "an answer of the API is lost": 0.5,
   "a datagram is lost": 0.25,
   "a datagram comes twice": 0.25,
   "a datagram is overtaken": 0.25,

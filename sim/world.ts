@@ -17,6 +17,7 @@ import { type ProxyKey, proxyText } from "../core/proxy.ts";
 import type { JsonObject } from "../core/resource.ts";
 import type { Epoch } from "../kds/epochs.ts";
 import { asksToCompare, type KdsResponse } from "../kds/wire.ts";
+import type { ApiAnswer } from "../api/exchange.ts";
 import type { CommitResult, Op } from "../store/store.ts";
 import type { Dialect } from "../xds/stream.ts";
 import type { Response } from "./ads_messages.ts";
@@ -29,6 +30,8 @@ import { Envoy } from "./envoy.ts";
 import { answer } from "./inquiries.ts";
 import { Journal } from "./journal.ts";
 import { Network, type Site } from "./network.ts";
+import type { RestCall } from "./rest.ts";
+import { serveRest } from "./rest_edge.ts";
 import { Tokens } from "./tokens.ts";
 import { Luck } from "./unlucky.ts";
 import { type Turns, watched } from "./watch.ts";
@@ -56,6 +59,8 @@ export interface Check {
   committed?(where: ControlPlane, commit: CommitResult & { readonly ok: true }): void;
   wrote?(where: ControlPlane, ops: readonly Op[]): void;
   answered?(where: ControlPlane, ops: readonly Op[], result: WriteResult): void;
+  /** The API answers a call that came at `fromMs`. */
+  served?(call: RestCall, answer: ApiAnswer, fromMs: number): void;
   started?(where: ControlPlane): void;
   turned?(where: ControlPlane, path: string, msg: Message): void;
   /** Somebody was told what a name stands for. */
@@ -158,6 +163,8 @@ export class World {
   readonly marks = new Map<string, number>();
   /** Addresses of Dataplanes that came through the API. */
   readonly writtenByHand = new Set<string>();
+  /** Of the API, by their id. */
+  readonly calls = new Map<string, RestCall>();
   readonly #checks: readonly Check[];
   readonly #limits = new Map<string, LogLimit>();
   readonly #byZone = new Map<string, Envoy[]>();
@@ -194,7 +201,10 @@ export class World {
     });
     this.writer.disk.load(this.tokens.firstStore("the same"));
     if (this.global) { for (const zone of this.zones) this.tokens.giveZone(zone, "none"); }
-    for (const plane of this.planes) this.start(plane);
+    for (const plane of this.planes) {
+      this.network.listen(plane.site, "api", serveRest(this, plane));
+      this.start(plane);
+    }
     this.agenda.after(TICK_MS, () => this.#tick());
   }
 
@@ -264,10 +274,11 @@ export class World {
     plane: ControlPlane,
     wanted: readonly Op[],
     answered: (result: WriteResult) => void = () => {},
+    by = "test",
   ): void {
     const ops = [...wanted, ...this.tokens.missingKeys(wanted, plane.disk.image)];
     this.#each((check) => check.wrote?.(plane, ops));
-    plane.write(ops, "test", (result) => {
+    plane.write(ops, by, (result) => {
       this.note(
         plane.name,
         () => `answers ${textOf(ops)}: ${result.ok ? result.revision : result.reason}`,
@@ -278,6 +289,14 @@ export class World {
       if (missing.length > 0) this.write(plane, missing);
       answered(result);
     });
+  }
+
+  served(call: RestCall, answer: ApiAnswer, fromMs: number): void {
+    const { plane, method, url, id } = call;
+    const { status } = answer;
+    if (status >= 400 && status < 500) call.refused++;
+    this.note(plane.name, () => `answers ${id}, ${method} ${url}: ${status}`);
+    this.#each((check) => check.served?.(call, answer, fromMs));
   }
 
   /** `id`: zone/mesh/name, or zone/name of an ingress. */
@@ -540,6 +559,8 @@ export class World {
     const { leaseMs = 10_000, vipGraceMs = 20_000, unreachableZoneAfter } = this.options;
     const flags = {
       ...(mode === "global" && unreachableZoneAfter && { unreachableZoneAfter }),
+      // Of meshes that come through the API.
+      ...(mode !== "remote" && { initialPolicies: "kuma" }),
       ...(mode !== "global" && {
         zone,
         endpointLease: `${leaseMs}ms`,

@@ -8,7 +8,7 @@ import { handle, routeOf } from "../router.ts";
 /** The largest resource is far smaller; what is bigger is a mistake or an attack. */
 export const BODY_BYTES_MAX = 1024 * 1024;
 /** Someone else keeps changing the same resource: then the client shall decide. */
-const WRITE_TRIES = 5;
+export const WRITE_TRIES = 5;
 
 export interface ApiServer {
   readonly hostname: string;

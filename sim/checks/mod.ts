@@ -8,6 +8,7 @@ import { linksAreForOutages, zonesSpeakForThemselves } from "./links.ts";
 import { acksAreMeant, oneOwner } from "./owners.ts";
 import { incrementalEqualsScratch } from "./scratch.ts";
 import { receiptsClaimNothingFalse, receiptsComplete } from "./receipts.ts";
+import { restAnswersAreTrue } from "./rest.ts";
 import {
   addressesStay,
   meshesStayApart,
@@ -36,6 +37,7 @@ export function everyCheck(world: World): readonly Check[] {
     versionsGoForward(world),
     nothingOverflows(world),
     noWriteIsLost(world),
+    restAnswersAreTrue(world),
     zonesSpeakForThemselves(world),
     zonesAndGlobalAgree(world),
     linksAreForOutages(world),

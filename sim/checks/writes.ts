@@ -95,7 +95,7 @@ function isOf(wish: Wish | undefined, wanted: Draft | null): boolean {
 }
 
 /** A zone adds its name to what proxies are, and their ports to what they listen on. */
-function isLike(stored: unknown, wanted: unknown): boolean {
+export function isLike(stored: unknown, wanted: unknown): boolean {
   if (sameJson(stored as never, wanted as never)) return true;
   if (typeof stored !== "object" || typeof wanted !== "object" || !stored || !wanted) return false;
   return Object.entries(wanted).every(([key, value]) =>
