@@ -335,3 +335,8 @@ export function parseSystemVersion(text: string): GlobalIdentity | undefined {
   const [, clusterId, revision, epochs = ""] = match;
   return { clusterId: clusterId!, revision: Number(revision), epochs: parseEpochs(epochs) };
 }
+
+/** Global's revision that a response shows; 0: it does not say. */
+export function originOf(response: KdsResponse | undefined): number {
+  return parseSystemVersion(response?.systemVersion ?? "")?.revision ?? 0;
+}
