@@ -24,7 +24,11 @@ export function restSteps(seed: number, mix: Mix): readonly Step[] {
   }
   if (dice.chance(0.3)) {
     const atMs = dice.between(1_500, untilMs);
-    for (const how of ["put", "edit", "delete"]) add(atMs + dice.durationMs(1, 10_000), MESH, how);
+    for (const how of ["put", "edit"]) add(atMs + dice.durationMs(1, 10_000), MESH, how);
+    const endsMs = Math.round(atMs + dice.durationMs(1, 10_000));
+    add(endsMs, MESH, "delete");
+    // While the mesh goes, or before or after.
+    add(endsMs + dice.pick([-1, 0, 0, 1]), `${MESH}/${REST}1`, "put");
   }
   return steps;
 }

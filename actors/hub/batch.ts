@@ -107,11 +107,17 @@ export type Decision =
   }
   | { readonly ok: false; readonly reason: "invalid"; readonly violations: readonly Violation[] };
 
+export interface Rules {
+  readonly admit: Admit;
+  /** Every type there is. */
+  readonly types: readonly string[];
+}
+
 /** Decides one write as a whole, and applies it to the overlay if it is accepted. */
 export function decide(
   overlay: Overlay,
   ops: readonly Op[],
-  admit: Admit,
+  { admit, types }: Rules,
 ): Decision {
   const accepted: Op[] = [];
   // A mesh and what is in it may come in one write.
@@ -124,12 +130,7 @@ export function decide(
     const key = op.op === "put" ? op.resource : op.key;
     const actual = overlay.version(key);
     if (op.expected !== undefined && op.expected !== actual) {
-      return {
-        ok: false,
-        reason: "conflict",
-        expected: op.expected,
-        actual: actual === "pending" ? -1 : actual,
-      };
+      return conflict(op.expected, actual);
     }
     if (op.op === "delete") {
       if (overlay.get(key)) accept(op);
@@ -140,8 +141,26 @@ export function decide(
     const stored = overlay.get(key);
     if (!stored || !sameState(stored, admitted)) accept({ op: "put", resource: admitted });
   }
+  for (const op of ops) {
+    if (op.expected !== undefined && isLeft(op, seen, types)) {
+      return conflict(op.expected, "pending");
+    }
+  }
   for (const op of accepted) overlay.apply(op);
   return { ok: true, keys: accepted.map((op) => op.op === "put" ? op.resource : op.key) };
+}
+
+function conflict(expected: number, actual: number | "pending"): Decision {
+  return { ok: false, reason: "conflict", expected, actual: actual === "pending" ? -1 : actual };
+}
+
+/**
+ * Whoever deletes a mesh as it was seen deletes what was in it then. With what came into it since,
+ * it would leave resources that nobody can reach, until a mesh of that name has them.
+ */
+function isLeft(op: Op, seen: Overlay, types: readonly string[]): boolean {
+  return op.op === "delete" && op.key.type === "Mesh" &&
+    types.some((type) => seen.list(type).some(({ mesh }) => mesh === op.key.name));
 }
 
 /** One that makes no sense is refused by itself: the others of its batch are not the worse for it. */

@@ -158,7 +158,7 @@ const SETTLE = command("store", { do: "commit", ops: [] }, { then: "commit_done"
 /** Decides what waits, unless a commit is under way. `due`: derive even if nobody wrote. */
 function beginBatch(state: State, at: Context, due: boolean): Turn<State> {
   if (state.underWay || (state.waiting.length === 0 && !due)) return [state, []];
-  const { reader, admit, derive } = state.args;
+  const { reader, derive } = state.args;
   const overlay = new Overlay(reader);
   const decided: Decided[] = [];
   const effects: Effect[] = [];
@@ -167,7 +167,7 @@ function beginBatch(state: State, at: Context, due: boolean): Turn<State> {
     fits(overlay, state.waiting[0]!.ops)
   ) {
     const waiting = state.waiting.shift()!;
-    const decision = decide(overlay, waiting.ops, admit);
+    const decision = decide(overlay, waiting.ops, state.args);
     if (!decision.ok) effects.push(...answer(waiting, decision));
     else if (decision.keys.length > 0 || overlay.size > 0) {
       // What changes nothing may rest on a write before it, which is not durable yet.
