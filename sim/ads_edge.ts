@@ -63,6 +63,12 @@ export class AdsEdge {
       .map(({ sinceMs }) => sinceMs);
   }
 
+  /** Since when a stream over this connection is open; null when none is. */
+  servedSince({ connection }: End): number | null {
+    const open = [...this.#open.values()].find(({ end }) => end.connection === connection);
+    return open?.sinceMs ?? null;
+  }
+
   /** The same of every node. */
   openByNode(): ReadonlyMap<string, readonly number[]> {
     const byNode = new Map<string, number[]>();

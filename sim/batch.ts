@@ -27,8 +27,13 @@ export interface Result {
   readonly violation: Pick<Violation, "check" | "message" | "atMs"> | null;
 }
 
+/** Whoever says how many zones there are means zones under a global. */
+export function mixFor(seed: number, given: Partial<Mix>): Mix {
+  return { ...mixOf(seed), ...(given.zones !== undefined && { global: true }), ...given };
+}
+
 export function optionsFor(seed: number, { given, mutant }: Batch): RunOptions {
-  const mix = { ...mixOf(seed), ...given };
+  const mix = mixFor(seed, given);
   const around = MUTANTS.find(({ name }) => name === mutant)?.around;
   return { ...mix, seed, steps: planOf(seed, mix), bad: BAD, ...(around && { around }) };
 }

@@ -4,12 +4,12 @@ import { join } from "node:path";
 import process from "node:process";
 import { Command, InvalidArgumentError } from "commander";
 import { ROOT } from "../tools/module_graph.ts";
-import { type Batch, optionsFor, type Result } from "./batch.ts";
+import { type Batch, mixFor, optionsFor, type Result } from "./batch.ts";
 import { Coverage, neverHit } from "./coverage.ts";
 import { find, FIND_SEEDS_MAX, findText } from "./find.ts";
 import { runBatch } from "./io/threads.ts";
 import { MUTANTS } from "./mutants.ts";
-import { type Mix, mixOf } from "./plan.ts";
+import type { Mix } from "./plan.ts";
 import { reportText } from "./report.ts";
 import { run, type RunOptions } from "./run.ts";
 import { optionsOf, parseScenario, type Scenario } from "./scenario.ts";
@@ -130,7 +130,7 @@ async function seeds(first: number): Promise<Coverage> {
   let toldAtMs = startedAtMs;
   return await runBatch(numbers(first), batch, flags.jobs, (result) => {
     tally(result);
-    const title = `seed ${result.seed}${mixText({ ...mixOf(result.seed), ...given })}`;
+    const title = `seed ${result.seed}${mixText(mixFor(result.seed, given))}`;
     if (result.violation || (flags.minutes === undefined && flags.seeds <= TOLD_EACH_MAX)) {
       console.log(lineOf(title, result));
     } else if (performance.now() - toldAtMs > PROGRESS_MS) {

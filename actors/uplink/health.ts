@@ -18,6 +18,8 @@ const HEALTH_RETRY_MS = 30_000;
 
 const NAMES_TOLD = 20;
 
+/** Before global, which did not take a report, hears it again. */
+const UNTOLD_MS = 2_000;
 /** Progress of many proxies is told at once. */
 const REPORT_GAP_MS = 100;
 
@@ -73,7 +75,7 @@ export function healthAnswered(
   const next = { ...state, session: { ...session, checking: false } };
   if (error === undefined) noteAnswered(state.reports);
   else noteUntold(state.reports);
-  const [reporting, effects] = reportSoon(next);
+  const [reporting, effects] = reportSoon(next, error === undefined ? REPORT_GAP_MS : UNTOLD_MS);
   return [reporting, [
     ...(error === undefined ? [] : [log("warn", "health check failed", { reason: error })]),
     timer("health", afterMs, { tag: "health_due" }),
@@ -94,8 +96,8 @@ export function progressed(
   return reportSoon(state);
 }
 
-export function reportSoon(state: State): Turn<State> {
+export function reportSoon(state: State, afterMs = REPORT_GAP_MS): Turn<State> {
   const { session, reports } = state;
   if (!session?.wantsReports || session.checking || reports.news.size === 0) return [state, []];
-  return [state, [timer("report", REPORT_GAP_MS, { tag: "report_due" })]];
+  return [state, [timer("report", afterMs, { tag: "report_due" })]];
 }

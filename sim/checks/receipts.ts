@@ -116,7 +116,8 @@ function checkTaken(world: World, zone: ControlPlane, proxy: string, thereMs = I
   const envoy = only(world.envoysNamed(zone.name, proxy).filter(({ running }) => running));
   if (!envoy?.end || envoy.nacks > 0 || envoy.warmingMs > 0) return;
   const { key } = envoy.options;
-  const [sinceMs = Infinity] = zone.ads!.openSince(`${key.mesh}.${key.name}`);
+  // Its process may have begun anew while the zone stood still.
+  const sinceMs = zone.ads!.servedSince(envoy.end) ?? Infinity;
   if (sinceMs > Math.min(thereMs, world.nowMs - SETTLED_MS)) return;
   const actor = actorOf(zone, key);
   if (!actor?.stream || isWaiting(actor)) return;
