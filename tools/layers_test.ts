@@ -12,6 +12,8 @@ const CASES: readonly [from: string, to: string, broken: string | null][] = [
   ["actors/mesh/mesh.ts", "actors/hub/messages.ts", null],
   ["actors/mesh/mesh.ts", "actors/hub/hub.ts", "L3 → L3"],
   ["actors/mesh/mesh.ts", "actors/runtime/actor.ts", null],
+  ["actors/zone/upward.ts", "actors/session/session.ts", null],
+  ["actors/session/session.ts", "actors/zone/zone.ts", "sessions → L3"],
   ["actors/tree.ts", "actors/hub/hub.ts", null],
   ["actors/runtime/kernel.ts", "proto/mod.ts", "kernel → L1"],
   ["actors/runtime/io/pump.ts", "actors/runtime/kernel.ts", null],

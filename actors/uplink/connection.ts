@@ -3,18 +3,8 @@
 import { globalToZone } from "../../kds/direction.ts";
 import { openReceiver, subscription, zoneRules } from "../../kds/receiver.ts";
 import { endSession, openSender } from "../../kds/sender.ts";
-import type { KeptBack } from "../../kds/trust.ts";
 import { capacityOf, type ClientEvent, ownMetadata, peerInfo } from "../../kds/wire.ts";
-import { MESSAGE_CHARS_MAX } from "../../kds/zone_insight.ts";
-import {
-  cancel,
-  type Context,
-  count,
-  type Effect,
-  log,
-  timer,
-  type Turn,
-} from "../runtime/actor.ts";
+import { cancel, type Context, count, log, timer, type Turn } from "../runtime/actor.ts";
 import { pauseMs } from "./backoff.ts";
 import { aheadIn } from "./ahead.ts";
 import { sessionOver } from "./own_insight.ts";
@@ -24,6 +14,8 @@ import { SETTLE_MS } from "./settling.ts";
 import { insightNow } from "./insight.ts";
 import { checkHealth } from "./health.ts";
 import { kds } from "./edge.ts";
+import { tellKeptBack } from "../session/session.ts";
+import { GLOBAL } from "./peer.ts";
 
 /** Longer than an edge takes to give up. */
 const CONNECT_MS_MAX = 20_000;
@@ -107,7 +99,7 @@ export function disconnected(
   const [next, insight] = insightNow(ended, at);
   return [next, [
     ...insight,
-    ...(refused ? endSession(session.sender) : []).flatMap(tellKeptBack),
+    ...(refused ? endSession(session.sender) : []).flatMap((one) => tellKeptBack(GLOBAL, one)),
     // Once per reason and refusal: what repeats is counted.
     ...(isRefusal
       ? state.refusal === reason ? [] : [log("error", "global refuses this zone", { reason })]
@@ -121,14 +113,4 @@ export function disconnected(
     cancel("settle"),
     timer("connect", afterMs, { tag: "connect_due" }),
   ]];
-}
-
-function tellKeptBack({ typeUrl, names }: KeptBack): readonly Effect[] {
-  return [
-    log("error", "kept back: global ended the stream on it, twice", {
-      type: typeUrl,
-      names: names.join(", ").slice(0, MESSAGE_CHARS_MAX),
-    }),
-    count("ursa_kds_withheld_total", { peer: "global", type: typeUrl }),
-  ];
 }

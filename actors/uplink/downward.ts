@@ -11,9 +11,8 @@ import {
   takeResponse,
 } from "../../kds/receiver.ts";
 import { asksToCompare, type KdsResponse, originOf } from "../../kds/wire.ts";
-import { MESSAGE_CHARS_MAX } from "../../kds/zone_insight.ts";
 import { toHub } from "../hub/messages.ts";
-import { type Context, count, type Effect, log, timer, type Turn } from "../runtime/actor.ts";
+import { type Context, type Effect, log, type Turn } from "../runtime/actor.ts";
 import type { UplinkMsg } from "./messages.ts";
 import { noteArrival, noteWrite, noteWritten } from "./reports.ts";
 import type { Session, State } from "./state.ts";
@@ -21,8 +20,8 @@ import { attributed, globalOf } from "./following.ts";
 import { insightSoon } from "./insight.ts";
 import { compare, reportSoon } from "./health.ts";
 import { kds } from "./edge.ts";
-
-const AGAIN_MS = 200;
+import { attemptLater, inTurn, isNews, takeAgainSoon, tellTaken } from "../session/session.ts";
+import { GLOBAL } from "./peer.ts";
 
 export function responseReceived(
   state: State,
@@ -37,19 +36,16 @@ export function responseReceived(
     return [{ ...state, session: { ...session, unattributed } }, []];
   }
   const [judged, effects] = attributed(state, { ...session, global, unattributed: [] }, global);
-  return [...session.unattributed, response].reduce<Turn<State>>(
-    ([current, before], one) => {
-      const { image, allegiance } = current;
-      const taken = takeResponse(current.session!.receiver, one, {
-        image: image!,
-        hold: allegiance.held && `${allegiance.held.reason}; ${ADVICE}`,
-      });
-      noteArrival(current.reports, originOf(one));
-      const [next, after] = intaken(current, taken, at);
-      return [next, [...before, ...after]];
-    },
-    [judged, effects],
-  );
+  const responses = [...session.unattributed, response];
+  return inTurn([judged, effects], responses, (current, one) => {
+    const { image, allegiance } = current;
+    const taken = takeResponse(current.session!.receiver, one, {
+      image: image!,
+      hold: allegiance.held && `${allegiance.held.reason}; ${ADVICE}`,
+    });
+    noteArrival(current.reports, originOf(one));
+    return intaken(current, taken, at);
+  });
 }
 
 export function written(
@@ -86,28 +82,14 @@ function intaken(state: State, result: Intaken, at: Context): Turn<State> {
       reply: { path: at.self, tag: "written", ref },
     })
   );
-  if (result.again !== null) {
-    const { again } = result;
-    effects.push(timer(`again ${again}`, AGAIN_MS, { tag: "again_due", typeUrl: again }));
-  }
-  if (result.attemptAfterMs !== null) {
-    effects.push(timer("attempt", result.attemptAfterMs, { tag: "attempt_due" }));
-  }
-  if (result.out.length > 0) {
-    effects.push(log("info", "resources of global out of quarantine", { names: [...result.out] }));
-  }
-  if (result.rejected.length > 0) {
-    effects.push(
-      // That it holds on was told once; that it does so of every type is for whoever looks closely.
-      log(allegiance.held ? "debug" : "warn", "resources of global rejected", {
-        type: result.typeUrl,
-        reason: result.rejected.join("; ").slice(0, MESSAGE_CHARS_MAX),
-      }),
-      count("ursa_kds_refused_total", { peer: "global", type: result.typeUrl }),
-    );
-  }
-  const isNews = result.rejected.length + result.out.length > 0;
-  const [told, insight] = isNews ? insightSoon(state) : [state, []];
+  // That it holds on was told once; that it does so of every type is for whoever looks closely.
+  const level = allegiance.held ? "debug" : "warn";
+  effects.push(
+    ...takeAgainSoon(result),
+    ...attemptLater(result.attemptAfterMs),
+    ...tellTaken(GLOBAL, result, level),
+  );
+  const [told, insight] = isNews(result) ? insightSoon(state) : [state, []];
   effects.push(...insight);
   if (!result.answer) return [told, effects];
   effects.push(kds({ do: "send", connection, request: result.answer }));
@@ -121,9 +103,8 @@ function intaken(state: State, result: Intaken, at: Context): Turn<State> {
 export function attempt(state: State, at: Context): Turn<State> {
   const { session } = state;
   if (!session) return [state, []];
-  const afterMs = attemptNow(session.receiver);
-  const again = afterMs === null ? [] : [timer("attempt", afterMs, { tag: "attempt_due" })];
-  return attemptAt(state, { effects: again }, at);
+  const effects = attemptLater(attemptNow(session.receiver));
+  return attemptAt(state, { effects }, at);
 }
 
 export function attemptAt(
@@ -133,11 +114,9 @@ export function attemptAt(
 ): Turn<State> {
   const { session, image, allegiance } = state;
   if (!session || !image || allegiance.held) return [state, effects];
-  return takeRefused(session.receiver, image, types).reduce<Turn<State>>(
-    ([current, before], taken) => {
-      const [next, after] = intaken(current, taken, at);
-      return [next, [...before, ...after]];
-    },
+  return inTurn(
     [state, effects],
+    takeRefused(session.receiver, image, types),
+    (current, taken) => intaken(current, taken, at),
   );
 }

@@ -5,12 +5,13 @@ import type { ResourceDescriptor } from "../../core/resource.ts";
 import { zoneToGlobal } from "../../kds/direction.ts";
 import { goesToGlobal } from "../../kds/filter.ts";
 import { encodeUpward, enter } from "../../kds/offers.ts";
-import { onRequest, owe, resend, resendAfter, takeResponses } from "../../kds/sender.ts";
+import { onRequest, owe, resend, takeResponses } from "../../kds/sender.ts";
 import { isBetweenZones } from "../../kds/stamp.ts";
-import { forgive, tellsRefusal } from "../../kds/trust.ts";
+import { forgive } from "../../kds/trust.ts";
 import {
   capacityOf,
   type ClientEvent,
+  type KdsResponse,
   type PeerInfo,
   peerInfo,
   systemVersion,
@@ -18,14 +19,16 @@ import {
   URSA_RECEIPTS,
   wireName,
 } from "../../kds/wire.ts";
-import { countFor, MESSAGE_CHARS_MAX, timeOf } from "../../kds/zone_insight.ts";
+import { countFor, timeOf } from "../../kds/zone_insight.ts";
 import { URSA_ZONE_LINKS } from "../../kds/zone_link.ts";
 import type { ResourcesChanged } from "../hub/messages.ts";
-import { type Context, count, type Effect, log, timer, type Turn } from "../runtime/actor.ts";
+import type { Context, Effect, Turn } from "../runtime/actor.ts";
 import { sessionKnown } from "./own_insight.ts";
 import type { Session, State } from "./state.ts";
 import { insightNow, insightSoon } from "./insight.ts";
 import { kds } from "./edge.ts";
+import { countAnswer, refused, sendAll, tellUnsendable, tellWithheld } from "../session/session.ts";
+import { GLOBAL } from "./peer.ts";
 
 export function offerAll(state: State, of: readonly ResourceDescriptor[]): readonly Effect[] {
   return of.flatMap((descriptor) =>
@@ -45,14 +48,8 @@ function offer(state: State, descriptor: ResourceDescriptor, local: string): rea
     if (session) owe(session.sender, descriptor.name, name);
   }
   if (!encoded || encoded.ok) return [];
-  return [
-    log("error", "resource cannot be sent to global", {
-      type: descriptor.name,
-      name: resource?.labels[DISPLAY_NAME_LABEL] ?? local,
-      reason: encoded.reason,
-    }),
-    count("kds_delta_generation_errors"),
-  ];
+  const name = resource?.labels[DISPLAY_NAME_LABEL] ?? local;
+  return tellUnsendable(GLOBAL, { type: descriptor.name, name, reason: encoded.reason });
 }
 
 export function offerChanged(state: State, { changes }: ResourcesChanged): readonly Effect[] {
@@ -88,29 +85,15 @@ export function requestReceived(
   const trustedInstance = peer?.instance ?? state.trustedInstance;
   if (trustedInstance !== state.trustedInstance) forgive(state.trust);
   const effects: Effect[] = [...reoffered];
-  if (said.event === "acked" || said.event === "nacked") {
+  if (said.event === "acked" || said.event === "nacked") effects.push(countAnswer(said));
+  if (said.event === "nacked") {
     effects.push(
-      count("kds_delta_requests_received", {
-        type_url: said.typeUrl,
-        confirmation: said.event === "acked" ? "ACK" : "NACK",
+      ...refused(GLOBAL, said, {
+        sender: session.sender,
+        zone: state.args.zone,
+        nowMs: at.nowMs,
       }),
     );
-  }
-  if (said.event === "nacked") {
-    if (tellsRefusal(state.trust, said.typeUrl, at.nowMs)) {
-      effects.push(
-        log("warn", "global rejected resources of this zone", {
-          type: said.typeUrl,
-          reason: said.message.slice(0, MESSAGE_CHARS_MAX),
-        }),
-      );
-    }
-    effects.push(
-      count("kds_nack_total", { zone_name: state.args.zone, resource_type: said.typeUrl }),
-    );
-    const afterMs = resendAfter(session.sender, said.typeUrl);
-    const again = { tag: "resend_due", typeUrl: said.typeUrl } as const;
-    if (afterMs !== null) effects.push(timer(`resend ${said.typeUrl}`, afterMs, again));
   }
   const { connection } = session;
   const known = state.insight.current || !peer
@@ -146,20 +129,13 @@ export function pump(state: State, before: readonly Effect[]): Turn<State> {
     ...session.takes,
   });
   const { connection } = session;
-  for (const { typeUrl } of responses) {
-    if (state.insight.current) countFor(state.insight.current, typeUrl, "sent");
-  }
+  const send = (response: KdsResponse) => kds({ do: "send", connection, response });
+  const sends = sendAll(responses, state.insight.current, send);
   const [noted, insight] = withheld.length > 0 ? insightSoon(state) : [state, []];
   return [noted, [
     ...before,
     ...insight,
-    ...responses.flatMap((response) => [
-      kds({ do: "send", connection, response }),
-      count("kds_delta_responses_sent", { type_url: response.typeUrl }),
-    ]),
-    ...withheld.flatMap(({ typeUrl, reason }) => [
-      log("error", "not sent to global", { type: typeUrl, reason }),
-      count("ursa_kds_withheld_total", { peer: "global", type: typeUrl }),
-    ]),
+    ...sends,
+    ...withheld.flatMap((one) => tellWithheld(GLOBAL, one)),
   ]];
 }

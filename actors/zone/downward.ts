@@ -6,13 +6,10 @@ import {
   onRequest,
   rejections,
   resend,
-  resendAfter,
-  type SenderEvent,
   settledRevision,
   takeResponses,
-  type Withheld,
 } from "../../kds/sender.ts";
-import { forgive, type KeptBack, tellsRefusal } from "../../kds/trust.ts";
+import { forgive } from "../../kds/trust.ts";
 import {
   capacityOf,
   peerInfo,
@@ -23,14 +20,16 @@ import {
 } from "../../kds/wire.ts";
 import { announcedLink } from "../../kds/zone_link.ts";
 import type { ResourcesChanged } from "../hub/messages.ts";
-import { type Context, count, type Effect, log, send, timer, type Turn } from "../runtime/actor.ts";
-import { countFor, MESSAGE_CHARS_MAX, openSubscription, timeOf } from "../../kds/zone_insight.ts";
+import { type Context, type Effect, send, type Turn } from "../runtime/actor.ts";
+import { countFor, openSubscription, timeOf } from "../../kds/zone_insight.ts";
 import { keepLink } from "./link.ts";
 import type { Down, State } from "./state.ts";
 import { offerAll, reoffer, reofferZone } from "./offers.ts";
 import { identityOf } from "./identity.ts";
 import { insightNow, insightSoon } from "./insight.ts";
 import { kds, unknownStream } from "./edge.ts";
+import { countAnswer, refused, sendAll, tellWithheld } from "../session/session.ts";
+import { peerOf } from "./peer.ts";
 
 export function requestReceived(
   state: State,
@@ -56,21 +55,8 @@ export function requestReceived(
     effects.push(...flush);
   }
   if (said.event === "nacked") {
-    if (tellsRefusal(state.trust, said.typeUrl, at.nowMs)) {
-      effects.push(
-        log("warn", "zone rejected resources", {
-          zone: state.args.zone,
-          type: said.typeUrl,
-          reason: said.message.slice(0, MESSAGE_CHARS_MAX),
-        }),
-      );
-    }
-    effects.push(
-      count("kds_nack_total", { zone_name: state.args.zone, resource_type: said.typeUrl }),
-    );
-    const afterMs = resendAfter(sender, said.typeUrl);
-    const again = { tag: "resend_due", typeUrl: said.typeUrl } as const;
-    if (afterMs !== null) effects.push(timer(`resend ${said.typeUrl}`, afterMs, again));
+    const { zone } = state.args;
+    effects.push(...refused(peerOf(zone), said, { sender, zone, nowMs: at.nowMs }));
   }
   const [pumped, more] = pump(next);
   return [pumped, [...effects, ...more]];
@@ -126,13 +112,11 @@ export function pump(state: State): Turn<State> {
     controlPlane: "global",
     ...down.takes,
   });
-  const sends = responses.flatMap((response): readonly Effect[] => {
-    countFor(down.subscription!, response.typeUrl, "sent");
-    return [
-      kds({ do: "send", stream: down.stream, response }),
-      count("kds_delta_responses_sent", { type_url: response.typeUrl }),
-    ];
-  }).concat(withheld.flatMap((one) => tellWithheld(args.zone, one)));
+  const { stream } = down;
+  const sends = [
+    ...sendAll(responses, down.subscription, (response) => kds({ do: "send", stream, response })),
+    ...withheld.flatMap((one) => tellWithheld(peerOf(args.zone), one)),
+  ];
   const [noted, insight] = withheld.length > 0 ? insightSoon(state) : [state, []];
   sends.push(...insight);
   const settled = settledRevision(down.sender);
@@ -148,29 +132,6 @@ export function pump(state: State): Turn<State> {
     }),
   ];
   return [{ ...noted, reportedRevision: settled }, [...sends, ...progress]];
-}
-
-function countAnswer(said: SenderEvent): Effect {
-  const confirmation = said.event === "acked" ? "ACK" : "NACK";
-  return count("kds_delta_requests_received", { type_url: said.typeUrl, confirmation });
-}
-
-export function tellKeptBack(zone: string, { typeUrl, names }: KeptBack): readonly Effect[] {
-  return [
-    log("error", "kept back: the zone ended its stream on it, twice", {
-      zone,
-      type: typeUrl,
-      names: names.join(", ").slice(0, MESSAGE_CHARS_MAX),
-    }),
-    count("ursa_kds_withheld_total", { peer: zone, type: typeUrl }),
-  ];
-}
-
-function tellWithheld(zone: string, { typeUrl, reason }: Withheld): readonly Effect[] {
-  return [
-    log("error", "not sent to the zone", { zone, type: typeUrl, reason }),
-    count("ursa_kds_withheld_total", { peer: zone, type: typeUrl }),
-  ];
 }
 
 export function offerChanged(

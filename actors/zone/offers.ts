@@ -9,10 +9,12 @@ import { encodeDownward, enter } from "../../kds/offers.ts";
 import { advance, owe } from "../../kds/sender.ts";
 import { HASH_SUFFIX, parseWireName, wireName } from "../../kds/wire.ts";
 import { URSA_ZONE_LINKS } from "../../kds/zone_link.ts";
-import { count, type Effect, log } from "../runtime/actor.ts";
+import type { Effect } from "../runtime/actor.ts";
 import { linksToReoffer } from "./link.ts";
 import { isLeftOut } from "./reach.ts";
 import type { State } from "./state.ts";
+import { tellUnsendable } from "../session/session.ts";
+import { peerOf } from "./peer.ts";
 
 export function offerAll(state: State): readonly Effect[] {
   const { down, image, args, revision } = state;
@@ -49,14 +51,8 @@ function offer(state: State, descriptor: ResourceDescriptor, local: string): rea
     owe(down!.sender, descriptor.name, name);
   }
   if (!encoded || encoded.ok) return [];
-  return [
-    log("error", "resource cannot be sent to zones", {
-      type: descriptor.name,
-      name: local,
-      reason: encoded.reason,
-    }),
-    count("kds_delta_generation_errors"),
-  ];
+  const { reason } = encoded;
+  return tellUnsendable(peerOf(args.zone), { type: descriptor.name, name: local, reason });
 }
 
 /** By an operator, or since nothing is heard of it. */

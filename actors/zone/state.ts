@@ -75,6 +75,3 @@ export interface State {
   readonly reach: Reach;
   readonly deleted: boolean;
 }
-
-/** A try that failed is made again after this. */
-export const AGAIN_MS = 200;

@@ -14,11 +14,12 @@ import { contend, recentTakeovers, RIVAL_MS, rivalNow, TAKEOVERS_ALARM } from ".
 import { graceMs } from "./reach.ts";
 import type { Down, State, Up } from "./state.ts";
 import { subscribe } from "./interest.ts";
-import { tellKeptBack } from "./downward.ts";
 import { presence } from "./receipts.ts";
 import { ask } from "./upward.ts";
 import { insightNow, insightSoon } from "./insight.ts";
 import { close, kds } from "./edge.ts";
+import { tellKeptBack } from "../session/session.ts";
+import { peerOf } from "./peer.ts";
 
 export function streamOpened(
   state: State,
@@ -192,7 +193,7 @@ export function streamClosed(
   const effects: Effect[] = [
     log("info", "zone stream closed", { zone, reason }),
     ...(isDown && byPeer ? endSession(state.down!.sender) : []).flatMap((one) =>
-      tellKeptBack(zone, one)
+      tellKeptBack(peerOf(zone), one)
     ),
     ...(isDown ? presence(state, "offline") : []),
   ];

@@ -12,12 +12,13 @@ import {
 } from "../../kds/receiver.ts";
 import { ownMetadata, type ServerEvent } from "../../kds/wire.ts";
 import { toHub } from "../hub/messages.ts";
-import { type Context, count, type Effect, log, timer, type Turn } from "../runtime/actor.ts";
-import { MESSAGE_CHARS_MAX } from "../../kds/zone_insight.ts";
+import type { Context, Effect, Turn } from "../runtime/actor.ts";
 import type { ZoneMsg } from "./messages.ts";
-import { AGAIN_MS, type State } from "./state.ts";
+import type { State } from "./state.ts";
 import { insightSoon } from "./insight.ts";
 import { close, kds, unknownStream } from "./edge.ts";
+import { attemptLater, inTurn, isNews, takeAgainSoon, tellTaken } from "../session/session.ts";
+import { peerOf } from "./peer.ts";
 
 /** Subscribes to everything that zones send, as soon as it can be compared with what is here. */
 export function ask(state: State): Turn<State> {
@@ -69,35 +70,13 @@ function intaken(state: State, result: Intaken, at: Context): Turn<State> {
       reply: { path: at.self, tag: "written", ref },
     })
   );
-  if (result.again !== null) {
-    const { again } = result;
-    effects.push(timer(`again ${again}`, AGAIN_MS, { tag: "again_due", typeUrl: again }));
-  }
-  if (result.answer) {
-    effects.push(kds({ do: "send", stream, request: result.answer }));
-  }
-  if (result.attemptAfterMs !== null) {
-    effects.push(timer("attempt", result.attemptAfterMs, { tag: "attempt_due" }));
-  }
-  if (result.out.length > 0) {
-    effects.push(
-      log("info", "resources of a zone out of quarantine", {
-        zone: state.args.zone,
-        names: [...result.out],
-      }),
-    );
-  }
-  if (result.rejected.length > 0) {
-    effects.push(
-      log("warn", "resources of a zone rejected", {
-        zone: state.args.zone,
-        type: result.typeUrl,
-        reason: result.rejected.join("; ").slice(0, MESSAGE_CHARS_MAX),
-      }),
-      count("ursa_kds_refused_total", { peer: state.args.zone, type: result.typeUrl }),
-    );
-  }
-  if (result.rejected.length + result.out.length === 0) return [state, effects];
+  effects.push(...takeAgainSoon(result));
+  if (result.answer) effects.push(kds({ do: "send", stream, request: result.answer }));
+  effects.push(
+    ...attemptLater(result.attemptAfterMs),
+    ...tellTaken(peerOf(state.args.zone), result, "warn"),
+  );
+  if (!isNews(result)) return [state, effects];
   const [noted, insight] = insightSoon(state);
   return [noted, [...effects, ...insight]];
 }
@@ -106,9 +85,8 @@ function intaken(state: State, result: Intaken, at: Context): Turn<State> {
 export function attempt(state: State, at: Context): Turn<State> {
   const { up } = state;
   if (!up) return [state, []];
-  const afterMs = attemptNow(up.receiver);
-  const again = afterMs === null ? [] : [timer("attempt", afterMs, { tag: "attempt_due" })];
-  return attemptAt(state, { effects: again }, at);
+  const effects = attemptLater(attemptNow(up.receiver));
+  return attemptAt(state, { effects }, at);
 }
 
 export function attemptAt(
@@ -118,11 +96,9 @@ export function attemptAt(
 ): Turn<State> {
   const { up, image } = state;
   if (!up || !image) return [state, effects];
-  return takeRefused(up.receiver, image, types).reduce<Turn<State>>(
-    ([current, before], taken) => {
-      const [next, after] = intaken(current, taken, at);
-      return [next, [...before, ...after]];
-    },
+  return inTurn(
     [state, effects],
+    takeRefused(up.receiver, image, types),
+    (current, taken) => intaken(current, taken, at),
   );
 }

@@ -15,7 +15,8 @@ import { type Actor, type Context, log, reply, timer, type Turn } from "../runti
 import { pastSubscriptions, timeOf } from "../../kds/zone_insight.ts";
 import type { ZoneArgs, ZoneMsg } from "./messages.ts";
 import { newReach, swung } from "./reach.ts";
-import { AGAIN_MS, type State } from "./state.ts";
+import { AGAIN_MS } from "../session/session.ts";
+import type { State } from "./state.ts";
 import { awaitReturn, streamClosed, streamOpened, unreachable } from "./streams.ts";
 import { linkNow, offerChanged, pump, requestReceived, resendRefused } from "./downward.ts";
 import { offerAll } from "./offers.ts";
