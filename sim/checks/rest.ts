@@ -19,10 +19,10 @@ export function restAnswersAreTrue(world: World): Check {
   const made = new Map<string, Resource | null>();
   /** When somebody wrote it otherwise, of whose writes and the API's a commit shows the last. */
   const meddledAtMs = new Map<string, number>();
+  let committedAtMs = -1;
   const at = (revision: number, key: ResourceKey) => `${revision} ${keyText(key)}`;
 
   const tell = ({ key, resource, previous, revision }: Change): void => {
-    made.set(at(revision, key), resource);
     if (!resource) return;
     const what = `${keyText(key)}, revision ${revision}`;
     const isSame = previous && sameJson(previous.spec, resource.spec) &&
@@ -45,8 +45,14 @@ export function restAnswersAreTrue(world: World): Check {
     },
     committed(where, { changes }) {
       if (where !== world.writer) return;
+      // A disk that did not say whether it holds a commit tells with the next one, which was decided
+      // without: whoever wrote the first was told that it may not be made.
+      const isBlind = committedAtMs === world.nowMs;
+      committedAtMs = world.nowMs;
       for (const change of changes) {
         if (!change.key.name.startsWith(REST)) continue;
+        made.set(at(change.revision, change.key), change.resource);
+        if (isBlind) continue;
         tell(change);
         if (change.key.type === "Mesh") checkWhole(where, change, changes);
       }
