@@ -30,8 +30,12 @@ export class Dice {
     return least + this.random() * (most - least);
   }
 
-  /** In whole milliseconds; small ones more often than large ones. */
+  /** A whole number; small ones more often than large ones. */
+  skewed(least: number, most: number): number {
+    return Math.round(least * (most / least) ** this.random());
+  }
+
   durationMs(leastMs: number, mostMs: number): number {
-    return Math.round(leastMs * (mostMs / leastMs) ** this.random());
+    return this.skewed(leastMs, mostMs);
   }
 }

@@ -40,8 +40,8 @@ export function mixOf(seed: number): Mix {
   const alone = dice.chance(0.1);
   return {
     zones: alone ? 1 : dice.pick([1, 2, 2, 3]),
-    proxies: Math.round(dice.between(2, DEFAULT_MIX.proxies)),
-    seconds: Math.round(dice.between(5, DEFAULT_MIX.seconds)),
+    proxies: dice.skewed(2, DEFAULT_MIX.proxies),
+    seconds: dice.skewed(5, DEFAULT_MIX.seconds),
     global: !alone,
     work: dice.pick([1, 2, 4]),
     faults: DEFAULT_MIX.faults,
