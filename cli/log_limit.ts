@@ -15,7 +15,10 @@ interface Window {
   readonly sinceMs: number;
   lines: number;
   readonly repeated: Map<string, number>;
+  /** How often lines of the window before came that have not been told again since. */
+  readonly untold: Map<string, number>;
   dropped: number;
+  untoldDropped: number;
 }
 
 /** The same line once a minute, and of one message so many; what was left out is told with the next. */
@@ -25,9 +28,8 @@ export function logLimit(nowMs: () => number): LogLimit {
     if (level !== "warn" && level !== "error") return fields;
     const now = nowMs();
     let window = windows.get(message);
-    const before = window;
     if (!window || now >= window.sinceMs + WINDOW_MS || now < window.sinceMs) {
-      window = { sinceMs: now, lines: 0, repeated: new Map(), dropped: 0 };
+      window = following(window, now);
       windows.delete(message);
       windows.set(message, window);
       const [oldest] = windows.keys();
@@ -45,13 +47,26 @@ export function logLimit(nowMs: () => number): LogLimit {
     }
     window.lines++;
     window.repeated.set(line, 0);
-    const repeated = window === before ? 0 : before?.repeated.get(line) ?? 0;
-    const dropped = window === before ? 0 : before?.dropped ?? 0;
+    const repeated = window.untold.get(line) ?? 0;
+    const dropped = window.untoldDropped;
+    window.untold.delete(line);
+    window.untoldDropped = 0;
     return {
       ...fields,
       ...(repeated > 0 && { repeated }),
       ...(dropped > 0 && { dropped }),
     };
+  };
+}
+
+function following(before: Window | undefined, sinceMs: number): Window {
+  return {
+    sinceMs,
+    lines: 0,
+    repeated: new Map(),
+    untold: before?.repeated ?? new Map(),
+    dropped: 0,
+    untoldDropped: before?.dropped ?? 0,
   };
 }
 

@@ -19,6 +19,17 @@ Deno.test("logLimit() lets the same line pass once a minute, and says how often 
   assert.deepEqual(refused("10.0.0.2:5000"), { peer: "10.0.0.2:5000", reason: "no" });
 });
 
+Deno.test("logLimit() says of each line how often it came, once", () => {
+  let now = 0;
+  const limit = logLimit(() => now);
+  const both = () => ["east", "west"].map((zone) => limit("warn", "refused", { zone }));
+  for (let n = 0; n < 10; n++) both();
+  now = 60_000;
+  assert.deepEqual(both(), [{ zone: "east", repeated: 9 }, { zone: "west", repeated: 9 }]);
+  now = 120_000;
+  assert.deepEqual(both(), [{ zone: "east" }, { zone: "west" }]);
+});
+
 Deno.test("logLimit() lets so many lines of one message pass, whatever they say", () => {
   let now = 0;
   const limit = logLimit(() => now);

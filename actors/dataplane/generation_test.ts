@@ -15,7 +15,6 @@ function sources(key: ProxyKey): Sources {
     vipPort: 80,
     admin: null,
     healthReportMs: 0,
-    deregistrationDelayMs: 0,
     leaseMs: 0,
     firstLeaseMs: 0,
   };

@@ -4,7 +4,7 @@ import type { JsonObject } from "../../core/resource.ts";
 import { renderQuarantine } from "../../kds/quarantine.ts";
 import { rejections, settledRevision } from "../../kds/sender.ts";
 import { toHub } from "../hub/messages.ts";
-import { cancel, type Context, type Effect, timer, type Turn } from "../runtime/actor.ts";
+import { cancel, type Context, type Effect, log, timer, type Turn } from "../runtime/actor.ts";
 import {
   INSIGHT_FLUSH_MS,
   INSIGHT_STREAMS,
@@ -26,6 +26,12 @@ export function insightSoon(state: State): Turn<State> {
   return [{ ...state, insightDirty: true }, [
     timer("insight", INSIGHT_FLUSH_MS, { tag: "insight_due" }),
   ]];
+}
+
+/** What it would have said, and others look for there, is said soon. */
+export function unwritten(state: State, reason: string): Turn<State> {
+  const [next, effects] = insightSoon(state);
+  return [next, [log("warn", "zone insight not written", { reason }), ...effects]];
 }
 
 export function writeInsight(state: State, at: Context): Effect {

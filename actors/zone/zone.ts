@@ -11,7 +11,7 @@ import { applyChanges, replaceImage } from "../../kds/image.ts";
 import { concerned } from "../../kds/quarantine.ts";
 import { newTrust } from "../../kds/trust.ts";
 import { oneChangeSet, type ResourcesChanged, toHub } from "../hub/messages.ts";
-import { type Actor, type Context, log, reply, timer, type Turn } from "../runtime/actor.ts";
+import { type Actor, type Context, reply, timer, type Turn } from "../runtime/actor.ts";
 import { pastSubscriptions, timeOf } from "../../kds/zone_insight.ts";
 import type { ZoneArgs, ZoneMsg } from "./messages.ts";
 import { newReach, swung } from "./reach.ts";
@@ -24,7 +24,7 @@ import { presence } from "./receipts.ts";
 import { ask, attempt, attemptAt, responseReceived, takenAgain, written } from "./upward.ts";
 import { imageFor } from "./interest.ts";
 import { deleteRemains, remainsDeleted, zoneDeleted } from "./deletion.ts";
-import { statusOf, writeInsight } from "./insight.ts";
+import { statusOf, unwritten, writeInsight } from "./insight.ts";
 import { healthChecked } from "./health.ts";
 import { kds } from "./edge.ts";
 
@@ -63,7 +63,7 @@ export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
       holder: null,
       rival: null,
       insightDirty: false,
-      reach: newReach(args.insight, at.nowMs),
+      reach: newReach(args.unreachableAfterMs === null ? null : args.insight, at.nowMs),
       deleted: false,
     };
     // A subscription of an earlier life may still point here.
@@ -113,9 +113,7 @@ export const zone: Actor<State, ZoneMsg, ZoneArgs> = {
       case "insight_due":
         return [{ ...state, insightDirty: false }, [writeInsight(state, at)]];
       case "insight_written":
-        return msg.value.ok
-          ? [state, []]
-          : [state, [log("warn", "zone insight not written", { reason: msg.value.reason })]];
+        return msg.value.ok ? [state, []] : unwritten(state, msg.value.reason);
       case "zone_deleted":
         return zoneDeleted(state, at);
       case "remains_deleted":

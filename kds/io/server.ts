@@ -92,6 +92,7 @@ interface Open {
 const GLOBAL = "global";
 /** A zone's actor admits within milliseconds; a zone that nobody takes must hear of it, and come back. */
 const ADMIT_MS_MAX = 10_000;
+const HANDSHAKE_MS_MAX = 10_000;
 /** How often Ursa's zones, and Kuma's, are asked to show that they live. */
 const HEALTH_INTERVAL = "10s";
 const STREAMS_MAX = 64;
@@ -134,11 +135,14 @@ export async function serveKds(options: KdsServerOptions): Promise<KdsServer> {
       key: tls.key,
       ALPNProtocols: ["h2"],
       minVersion: "TLSv1.2",
+      handshakeTimeout: HANDSHAKE_MS_MAX,
     }, accept)
     : createTcpServer(accept);
   listener.on("tlsClientError", (error: Error, socket: Socket) => {
     streams.count("tls_errors");
     options.onPeerError?.({ peer: String(socket.remoteAddress), message: error.message });
+    // A handshake that took too long is told, not ended.
+    socket.destroy();
   });
   await new Promise<void>((resolve, reject) => {
     listener.once("error", reject);
@@ -265,7 +269,10 @@ class Streams {
       () => this.#answerHealth(check, refusal("unavailable", "nobody takes this check; try again")),
       this.#options.admitMsMax ?? ADMIT_MS_MAX,
     );
-    call.on("cancelled", () => this.#checks.delete(check));
+    call.on("cancelled", () => {
+      clearTimeout(patience);
+      this.#checks.delete(check);
+    });
     this.#checks.set(check, (...outcome) => {
       clearTimeout(patience);
       answer(...outcome);

@@ -118,6 +118,8 @@ class Links implements ZoneLinks {
     this.#listener.on("tlsClientError", (error: Error, socket: Socket) => {
       this.#count("strangers");
       this.#refused(String(socket.remoteAddress), error.message);
+      // A handshake that took too long is told, not ended.
+      socket.destroy();
     });
   }
 
