@@ -22,6 +22,8 @@ const LINK_DIAL: DialOptions = {
   },
 };
 const OPEN_MS_MAX = 10_000;
+const AGAIN_MS = 200;
+const TOO_MUCH = "more than can be handled";
 const HELLO = "hello";
 const ASKS = "asks";
 const TELLS = "tells";
@@ -42,12 +44,15 @@ export function reachOf(site: string): ZoneLink {
 export class LinkEdge {
   readonly #host: Host;
   readonly #own: string;
+  /** Of the process whose edge this is. */
+  readonly #incarnation: number;
   #trusted: readonly Trusted[] = [];
   readonly #links = new Map<string, Live>();
   #serial = 0;
 
   constructor(host: Host) {
     this.#host = host;
+    this.#incarnation = host.site.incarnation;
     this.#own = reachOf(host.site.name).certificate;
   }
 
@@ -135,9 +140,11 @@ export class LinkEdge {
   #opened(link: Live, dialled: boolean): void {
     if (this.#links.get(link.id) !== link) return;
     link.opened = true;
-    this.#host.count(`link ${dialled ? "dialled" : "accepted"}`);
     const { id, zone: peer } = link;
-    this.#tell({ tag: "link_opened", link: id, peer, dialled, run: null });
+    if (!this.#tell({ tag: "link_opened", link: id, peer, dialled, run: null })) {
+      return this.#over(link, TOO_MUCH);
+    }
+    this.#host.count(`link ${dialled ? "dialled" : "accepted"}`);
   }
 
   #received(link: Live, channel: string, bytes: Uint8Array): void {
@@ -146,14 +153,22 @@ export class LinkEdge {
       ? { tag: "link_request", link: link.id, request: decodeRequest(bytes) }
       : { tag: "link_response", link: link.id, response: decodeResponse(bytes) };
     this.#host.count(event.tag.replace("_", " "));
-    if (!this.#tell(event)) this.#over(link, "more than can be handled");
+    if (!this.#tell(event)) this.#over(link, TOO_MUCH);
   }
 
   #over(link: Live, reason: string): void {
     if (this.#links.get(link.id)?.id !== link.id) return;
     this.#links.delete(link.id);
     link.end?.close();
-    this.#tell({ tag: "link_closed", link: link.id, reason });
+    this.#tellOver(link.id, reason);
+  }
+
+  /** Again, until there is room to hear of it. */
+  #tellOver(link: string, reason: string): void {
+    const { network, site } = this.#host;
+    if (site.incarnation !== this.#incarnation) return;
+    if (this.#tell({ tag: "link_closed", link, reason })) return;
+    network.agenda.after(AGAIN_MS, () => this.#tellOver(link, reason));
   }
 
   #tell(event: LinkEvent): boolean {

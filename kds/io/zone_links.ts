@@ -21,6 +21,7 @@ import { rmSync } from "node:fs";
 import type { AddressInfo, Socket } from "node:net";
 import { connect, createServer, type Server as TlsServer, type TLSSocket } from "node:tls";
 import { GuardedSocket, startGuardedRelay } from "../../h2/io/guarded_socket.ts";
+import { Patience, STALL_MS_MAX } from "../../h2/io/patience.ts";
 import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from "../envelope.ts";
 import type { LinkCommand, LinkEvent, Trusted } from "../peer_wire.ts";
 import { MESSAGE_BYTES_MAX, RECEIVED_BYTES_MAX, type SyncKind, type ZoneRun } from "../wire.ts";
@@ -45,6 +46,8 @@ export interface ZoneLinksOptions {
   readonly run: ZoneRun;
   /** A path for the relay of each link that is dialled. */
   readonly socketPath: (serial: number) => string;
+  /** How long the other end may take nothing of what it is sent. */
+  readonly stallMsMax?: number;
   /** False: there is no room. */
   deliver(event: LinkEvent): boolean;
   /** Somebody knocked who is nobody, or said what makes no sense. */
@@ -61,12 +64,15 @@ export interface ZoneLinks {
 
 /** Until both streams are there, at either end. */
 const OPEN_MS_MAX = 10_000;
+/** An end of a link that there was no room to tell of is told again after this. */
+const AGAIN_MS = 200;
+const TOO_MUCH = "more than can be handled";
 const STREAMS_MAX = 8;
 const KINDS: readonly SyncKind[] = ["global_to_zone", "zone_to_global"];
 
 /** One of a link's two streams, at either end. */
 interface Call {
-  write(bytes: Buffer): unknown;
+  write(bytes: Buffer, taken: () => void): unknown;
   on(event: "data", received: (bytes: Buffer) => void): unknown;
 }
 
@@ -78,6 +84,7 @@ interface Link {
   readonly dialled: boolean;
   readonly calls: Map<SyncKind, Call>;
   readonly end: () => void;
+  readonly stall: Patience;
   run: ZoneRun | null;
   opened: boolean;
   patience?: ReturnType<typeof setTimeout>;
@@ -100,6 +107,9 @@ class Links implements ZoneLinks {
   readonly #accepted = new Map<string, Link>();
   readonly #sockets = new Set<Socket>();
   readonly #counts = new Map<string, number>();
+  /** Ends of links that there was no room to tell of: whoever misses one keeps a dead link. */
+  #untold: LinkEvent[] = [];
+  #again: ReturnType<typeof setTimeout> | undefined;
   #serial = 0;
   #closed = false;
 
@@ -155,7 +165,7 @@ class Links implements ZoneLinks {
         const bytes = "request" in what
           ? encodeRequest(what.request)
           : encodeResponse(what.response);
-        link.calls.get(kind)?.write(toBuffer(bytes));
+        link.calls.get(kind)?.write(toBuffer(bytes), link.stall.begin());
         return;
       }
       case "close": {
@@ -167,6 +177,7 @@ class Links implements ZoneLinks {
 
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#again);
     const done = new Promise<void>((resolve) => this.#listener.close(() => resolve()));
     for (const link of [...this.#links.values()]) this.#over(link, "this zone stops");
     this.#grpc.forceShutdown();
@@ -288,8 +299,7 @@ class Links implements ZoneLinks {
   ): Promise<void> {
     const found = [...this.#trusted].find(([, { zone }]) => zone === peer);
     if (!found) {
-      this.#tell({ tag: "link_closed", link: id, reason: "global does not name this zone" });
-      return;
+      return this.#tellOver(id, "global does not name this zone");
     }
     const [der, trusted] = found;
     const path = this.#options.socketPath(++this.#serial);
@@ -374,7 +384,9 @@ class Links implements ZoneLinks {
   // Both
 
   #newLink(made: Pick<Link, "id" | "zone" | "der" | "dialled" | "end">): Link {
-    const link: Link = { ...made, calls: new Map(), run: null, opened: false };
+    const { stallMsMax = STALL_MS_MAX } = this.#options;
+    const stall = new Patience(stallMsMax, () => this.#stalled(link));
+    const link: Link = { ...made, stall, calls: new Map(), run: null, opened: false };
     this.#links.set(link.id, link);
     link.patience = setTimeout(() => this.#over(link, "it does not answer"), OPEN_MS_MAX);
     return link;
@@ -393,10 +405,13 @@ class Links implements ZoneLinks {
     link.run ??= run;
     if (link.calls.size < KINDS.length) return;
     clearTimeout(link.patience);
-    link.opened = true;
-    this.#count(link.dialled ? "dialled" : "accepted");
     const { id, zone: peer, dialled } = link;
-    this.#tell({ tag: "link_opened", link: id, peer, dialled, run: link.run });
+    link.opened = true;
+    if (!this.#tell({ tag: "link_opened", link: id, peer, dialled, run: link.run })) {
+      link.opened = false;
+      return this.#over(link, TOO_MUCH);
+    }
+    this.#count(dialled ? "dialled" : "accepted");
     for (const [kind, one] of link.calls) {
       one.on("data", (bytes: Buffer) => this.#received(link, kind, bytes));
     }
@@ -415,15 +430,35 @@ class Links implements ZoneLinks {
       this.#refused(zone, String(error));
       return this.#over(link, "malformed message");
     }
-    if (!this.#tell(event)) this.#over(link, "more than can be handled");
+    if (!this.#tell(event)) this.#over(link, TOO_MUCH);
+  }
+
+  #stalled(link: Link): void {
+    this.#count("stalled");
+    this.#over(link, "it takes nothing of what it is sent");
   }
 
   #over(link: Link, reason: string): void {
     if (!this.#links.delete(link.id)) return;
     clearTimeout(link.patience);
+    link.stall.end();
     link.end();
     // Nobody has heard of one that never opened, unless he dialled it.
-    if (link.opened || link.dialled) this.#tell({ tag: "link_closed", link: link.id, reason });
+    if (link.opened || link.dialled) this.#tellOver(link.id, reason);
+  }
+
+  #tellOver(link: string, reason: string): void {
+    const event: LinkEvent = { tag: "link_closed", link, reason };
+    if (this.#tell(event)) return;
+    this.#untold.push(event);
+    this.#again ??= setTimeout(() => this.#tellAgain(), AGAIN_MS);
+  }
+
+  #tellAgain(): void {
+    this.#untold = this.#untold.filter((event) => !this.#tell(event));
+    this.#again = this.#untold.length > 0
+      ? setTimeout(() => this.#tellAgain(), AGAIN_MS)
+      : undefined;
   }
 
   #tell(event: LinkEvent): boolean {

@@ -1,6 +1,8 @@
 // Links between zones over real TLS: who comes in, who does not, and what passes.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, connect as connectPlain, createServer, type Socket } from "node:net";
 import { connect } from "node:tls";
 import { until } from "../../cli/demo/until.ts";
 import { hub } from "../../actors/hub/hub.ts";
@@ -26,20 +28,28 @@ interface End {
   readonly pair: { readonly cert: string; readonly key: string };
   readonly events: LinkEvent[];
   readonly complaints: string[];
+  /** What it has no room for. */
+  readonly full: Set<LinkEvent["tag"]>;
   trusts(...zones: readonly (readonly [string, { readonly cert: string }])[]): void;
   dials(zone: string, to: End, link?: string): void;
   saw<Tag extends LinkEvent["tag"]>(tag: Tag): Promise<LinkEvent & { readonly tag: Tag }>;
 }
 
+interface Given {
+  readonly pair?: End["pair"];
+  readonly stallMsMax?: number;
+}
+
 async function onStage(
-  play: (open: (zone: string, pair?: End["pair"]) => Promise<End>) => Promise<void>,
+  play: (open: (zone: string, given?: Given) => Promise<End>) => Promise<void>,
 ): Promise<void> {
   const dir = await Deno.makeTempDir({ prefix: "ursa-links-" });
   const ends: End[] = [];
   try {
-    await play(async (zone, pair = pairOf(zone)) => {
+    await play(async (zone, { pair = pairOf(zone), ...given } = {}) => {
       const events: LinkEvent[] = [];
       const complaints: string[] = [];
+      const full: End["full"] = new Set();
       const n = ends.length;
       const links = await openZoneLinks({
         hostname: "127.0.0.1",
@@ -47,7 +57,8 @@ async function onStage(
         pair,
         run: { instance: `${zone}-1`, startedAtMs: 1 },
         socketPath: (serial) => `${dir}/${n}-${serial}.sock`,
-        deliver: (event) => events.push(event) > 0,
+        deliver: (event) => !full.has(event.tag) && events.push(event) > 0,
+        ...given,
         onPeerError: ({ message }) => complaints.push(message),
       });
       const end: End = {
@@ -55,6 +66,7 @@ async function onStage(
         pair,
         events,
         complaints,
+        full,
         trusts: (...zones) =>
           links.command({
             do: "trust",
@@ -187,6 +199,83 @@ Deno.test("a link ends when global names the zone no more, also with a new certi
       await west.saw("link_closed");
     }
   }));
+
+Deno.test("a link that nobody has room to hear of is ended, and who dialled it is told", () =>
+  onStage(async (open) => {
+    const [east, west] = [await open("east"), await open("west")];
+    east.trusts(["west", west.pair]);
+    west.trusts(["east", east.pair]);
+    west.full.add("link_opened");
+    east.dials("west", west);
+    await east.saw("link_closed");
+    await until("no link", () => west.links.counters()["links_open"] === 0 || "west keeps it");
+    assert.deepEqual(west.events, []);
+  }));
+
+Deno.test("the end of a link is told again until there is room to hear of it", () =>
+  onStage(async (open) => {
+    const [east, west] = [await open("east"), await open("west")];
+    east.trusts(["west", west.pair]);
+    west.trusts(["east", east.pair]);
+    east.dials("west", west);
+    await east.saw("link_opened");
+    const { link } = await west.saw("link_opened");
+    east.full.add("link_closed");
+    west.links.command({ do: "close", link, reason: "enough" });
+    await until("no link", () => east.links.counters()["links_open"] === 0 || "east keeps it");
+    assert.deepEqual(east.events, []);
+    east.full.delete("link_closed");
+    assert.equal((await east.saw("link_closed")).link, "l-1");
+    assert.deepEqual(east.events, []);
+  }));
+
+Deno.test("a link ends when the other zone takes nothing of what it is sent", () =>
+  onStage(async (open) => {
+    const [east, west] = [await open("east", { stallMsMax: 400 }), await open("west")];
+    const deaf = await deafBefore(west.links.address.port, 100_000);
+    try {
+      east.trusts(["west", west.pair]);
+      west.trusts(["east", east.pair]);
+      const links = { ...west.links, address: { hostname: "127.0.0.1", port: deaf.port } };
+      east.dials("west", { ...west, links });
+      const { link } = await east.saw("link_opened");
+      const item = { name: "big.", version: "1", bytes: new Uint8Array(1_000_000) };
+      for (let n = 0; n < 24; n++) {
+        east.links.command({ do: "send", link, response: { ...RESPONSE, resources: [item] } });
+      }
+      assert.match((await east.saw("link_closed")).reason, /takes nothing/);
+      assert.equal(east.links.counters()["stalled"], 1);
+    } finally {
+      deaf.close();
+    }
+  }));
+
+/** Passes on so much; then nothing more that it is sent is read. */
+async function deafBefore(port: number, bytes: number) {
+  const sockets: Socket[] = [];
+  const proxy = createServer((near) => {
+    const far = connectPlain(port, "127.0.0.1");
+    sockets.push(near, far);
+    let heard = 0;
+    far.pipe(near);
+    near.on("data", (chunk: Uint8Array) => {
+      far.write(chunk);
+      heard += chunk.length;
+      if (heard > bytes) near.pause();
+    });
+    near.on("error", () => {});
+    far.on("error", () => {});
+  });
+  proxy.listen(0, "127.0.0.1");
+  await once(proxy, "listening");
+  return {
+    port: (proxy.address() as AddressInfo).port,
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      proxy.close();
+    },
+  };
+}
 
 Deno.test("without a certificate nobody gets as far as a stream", () =>
   onStage(async (open) => {
