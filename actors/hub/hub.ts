@@ -86,8 +86,11 @@ interface State {
   readonly underWay: readonly Decided[] | null;
   /** Subscribers were told of everything up to this revision. */
   readonly published: number;
-  /** Whether commits of an earlier incarnation are over. */
-  readonly begun: boolean;
+  /**
+   * A commit that failed, or of an earlier incarnation, may reach the disk still: nothing is decided on
+   * what it may change.
+   */
+  readonly unsettled: boolean;
   /** How many writes may share a commit: few after the store refused what was in one. */
   readonly sharing: number;
 }
@@ -107,7 +110,7 @@ export const hub: Actor<State, HubMsg, HubArgs> = {
       subscriptions: new Map(),
       underWay: [],
       published: args.reader.revision,
-      begun: false,
+      unsettled: true,
       sharing: Infinity,
     };
     const meshes = args.reader.list("Mesh").flatMap(({ name }) => startMesh(args, name));
@@ -158,6 +161,7 @@ const SETTLE = command("store", { do: "commit", ops: [] }, { then: "commit_done"
 /** Decides what waits, unless a commit is under way. `due`: derive even if nobody wrote. */
 function beginBatch(state: State, at: Context, due: boolean): Turn<State> {
   if (state.underWay || (state.waiting.length === 0 && !due)) return [state, []];
+  if (state.unsettled) return [{ ...state, underWay: [] }, [SETTLE]];
   const { reader, derive } = state.args;
   const overlay = new Overlay(reader);
   const decided: Decided[] = [];
@@ -224,7 +228,14 @@ function commitDone(state: State, result: PortResult<CommitResult>, at: Context)
   const isRefused = !result.ok && !result.retryable;
   if (isRefused && decided.length > 1) return beginBatch(shared(state, decided), at, false);
   const sharing = state.sharing * 2;
-  const idle = { ...state, underWay: null, begun: true, published: reader.revision, sharing };
+  const unsettled = !result.ok && !isRefused;
+  const idle = {
+    ...state,
+    underWay: null,
+    unsettled,
+    published: reader.revision,
+    sharing,
+  };
   const since = changesToTell(state, result);
   const answers = result.ok && result.value.ok
     ? done(decided, result.value)
@@ -232,10 +243,14 @@ function commitDone(state: State, result: PortResult<CommitResult>, at: Context)
     ? refused(decided, result.error)
     : failed(decided, result.ok ? "the store was changed by somebody else" : result.error);
   const told = since.length > 0 ? published(state, since, answers) : answers;
-  const [next, more] = beginBatch(idle, at, !state.begun);
+  // A disk that cannot even tell what it has takes nothing more: whoever waits may try again.
+  const hopeless = unsettled && decided.length === 0
+    ? state.waiting.splice(0).flatMap((one) => answer(one, unavailable(result.error)))
+    : [];
+  const [next, more] = beginBatch(idle, at, state.unsettled && !unsettled);
   // A failed commit may have reached the disk all the same: its changes are to be told, too.
   const settling = result.ok ? cancel("settle") : timer("settle", SETTLE_MS, { tag: "settle_due" });
-  return [next, [...told, ...more, settling]];
+  return [next, [...told, ...hopeless, ...more, settling]];
 }
 
 /** What is durable counts: also of a commit whose answer was lost, or said that it failed. */
@@ -289,10 +304,12 @@ function failed(decided: readonly Decided[], error: string): readonly Effect[] {
   return [
     log("error", "commit failed", { error }),
     count("ursa_store_commit_failures_total"),
-    ...decided.flatMap(({ waiting }) =>
-      answer(waiting, { ok: false, reason: "unavailable", error })
-    ),
+    ...decided.flatMap(({ waiting }) => answer(waiting, unavailable(error))),
   ];
+}
+
+function unavailable(error: string): WriteResult {
+  return { ok: false, reason: "unavailable", error };
 }
 
 function published(

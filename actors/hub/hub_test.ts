@@ -44,11 +44,14 @@ class World {
   /** Commits that wait for the disk, oldest first. */
   readonly disk: (() => void)[] = [];
   failing = false;
+  /** The next commit says that it failed, and is on the disk when it is asked again. */
+  late = false;
   /** The store holds nothing of this name. */
   refusing = "";
   commits = 0;
   nowMs = 0;
   #serial = 0;
+  #arrive: () => void = () => {};
 
   constructor(args: Partial<HubArgs> = {}, seed: readonly Draft[] = []) {
     this.#commit(seed.map((resource) => ({ op: "put", resource })));
@@ -65,6 +68,14 @@ class World {
           const { ops } = command as { readonly ops: readonly Op[] };
           this.disk.push(() => {
             this.commits++;
+            this.#arrive();
+            this.#arrive = () => {};
+            if (this.late) {
+              this.late = false;
+              this.#arrive = () => this.#commit(ops);
+              answer({ ok: false, error: "no answer", retryable: true });
+              return this.run();
+            }
             const isRefused = ops.some((op) =>
               op.op === "put" && op.resource.name === this.refusing
             );
@@ -295,6 +306,32 @@ Deno.test("hub answers a failed commit as unavailable, applies nothing of it, an
   assert.equal(at.answers.get(next)!.ok, true);
   assert.equal(at.store.get(key("a")), undefined);
   assert.deepEqual(at.looked(), ["a news@1 Dataplane/default/b"]);
+});
+
+Deno.test("hub decides nothing before it knows what a commit that failed has left on the disk", () => {
+  const at = new World();
+  at.late = true;
+  const lost = at.write(put(draft("a")));
+  at.disk.shift()!();
+  assert.equal(at.answers.get(lost)!.ok, false);
+  const first = at.write(put(draft("a"), 0));
+  at.flush();
+  const answer = at.answers.get(first)!;
+  assert(!answer.ok && answer.reason === "conflict");
+  assert.equal(at.store.get(key("a"))?.version, 1);
+});
+
+Deno.test("hub lets nobody wait for a disk that cannot tell what it holds", () => {
+  const at = new World();
+  at.failing = true;
+  at.write(put(draft("a")));
+  const waits = at.write(put(draft("b")));
+  at.flush();
+  assert.equal(at.answers.get(waits)!.ok, false);
+  at.failing = false;
+  const later = at.write(put(draft("c")));
+  at.flush();
+  assert.equal(at.answers.get(later)!.ok, true);
 });
 
 Deno.test("hub does not acknowledge what changes nothing before what it rests on is durable", () => {

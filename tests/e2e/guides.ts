@@ -35,9 +35,12 @@ function freePorts(): (text: string) => string {
   const known = new Map<string, string>();
   const free = (port: string): string => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    known.set(port, String(listener.addr.port));
+    const found = String(listener.addr.port);
     listener.close();
-    return known.get(port)!;
+    // Nobody listens there yet, so it may be handed out again.
+    if ([...known.values()].includes(found)) return free(port);
+    known.set(port, found);
+    return found;
   };
   return (text) =>
     text.replaceAll(/(?<![\d.])\d{4,5}(?![\d.])/g, (port) => known.get(port) ?? free(port));

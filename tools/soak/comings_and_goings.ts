@@ -127,8 +127,10 @@ async function soak(plane: ControlPlane, fleet: Fleet, options: SoakOptions): Pr
 /** What was not given back; null when all was. Memory is another question: V8 keeps what it had. */
 function lackIn(before: Holding, now: Holding): string | null {
   const given = { actors: 0, entries: 0, files: FILES_GIVE, threads: FILES_GIVE };
-  for (const  of of["actors", "entries", "files", "threads"] as const) {
-    if (now[of] > before[of] + given[of]) return `${now[of]} ${of}, and ${before[of]} before`;
+  for (const kind of ["actors", "entries", "files", "threads"] as const) {
+    if (now[kind] > before[kind] + given[kind]) {
+      return `${now[kind]} ${kind}, and ${before[kind]} before`;
+    }
   }
   return null;
 }
