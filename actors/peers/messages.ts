@@ -28,6 +28,8 @@ export type PeersMsg =
   /** A write of what another zone said. */
   | { readonly tag: "written"; readonly ref: string; readonly value: WriteResult }
   | { readonly tag: "again_due"; readonly peer: string; readonly typeUrl: string }
+  /** The other zone may take by now what it refused. */
+  | { readonly tag: "resend_due"; readonly peer: string; readonly typeUrl: string }
   | { readonly tag: "describe"; readonly reply: ReplyTo };
 
 export const toPeers = (follows: boolean): Effect =>

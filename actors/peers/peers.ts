@@ -22,7 +22,7 @@ import {
   takeAgain,
   takeResponse,
 } from "../../kds/receiver.ts";
-import { advance, onRequest, owe, takeResponses } from "../../kds/sender.ts";
+import { advance, onRequest, owe, resend, takeResponses } from "../../kds/sender.ts";
 import { isBetweenZones } from "../../kds/stamp.ts";
 import {
   type KdsRequest,
@@ -52,6 +52,7 @@ import {
 import { UPLINK, type UplinkMsg } from "../uplink/messages.ts";
 import { isAsked, type Link, listening, newLink, newPeer, type Peer, takesOver } from "./link.ts";
 import type { PeersArgs, PeersMsg, PeersStatus } from "./messages.ts";
+import { refusedBy } from "./refused.ts";
 
 export type { PeersArgs };
 
@@ -122,13 +123,19 @@ export const peers: Actor<State, PeersMsg, PeersArgs> = {
       case "link_closed":
         return ofLink(state, msg.link, (peer) => linkClosed(state, peer, msg, at));
       case "link_request":
-        return ofLink(state, msg.link, (peer, link) => asked(state, peer, link, msg.request));
+        return ofLink(
+          state,
+          msg.link,
+          (peer, link) => asked(state, { peer, link, request: msg.request }, at),
+        );
       case "link_response":
         return ofLink(state, msg.link, (peer, link) => told(state, peer, link, msg.response));
       case "written":
         return written(state, msg);
       case "again_due":
         return again(state, msg);
+      case "resend_due":
+        return resendRefused(state, msg);
       case "describe":
         return [state, [reply(msg.reply, statusOf(state))]];
     }
@@ -353,7 +360,15 @@ function linkClosed(
 
 // What this zone tells
 
-function asked(state: State, peer: Peer, link: Link, request: KdsRequest): Turn<State> {
+function asked(
+  state: State,
+  { peer, link, request }: {
+    readonly peer: Peer;
+    readonly link: Link;
+    readonly request: KdsRequest;
+  },
+  at: Context,
+): Turn<State> {
   const descriptor = state.args.descriptors.find(({ name }) => name === request.typeUrl);
   if (!descriptor || !isBetweenZones(descriptor)) {
     const reason = `zones do not tell each other of "${request.typeUrl}"`;
@@ -365,14 +380,18 @@ function asked(state: State, peer: Peer, link: Link, request: KdsRequest): Turn<
   }
   const said = onRequest(link.sender, request, state.book.offers);
   const effects = said.event === "nacked"
-    ? [
-      log("warn", "another zone rejected what this one told it", {
-        zone: peer.zone,
-        reason: said.message.slice(0, MESSAGE_CHARS_MAX),
-      }),
-    ]
+    ? refusedBy(peer.zone, said, { sender: link.sender, nowMs: at.nowMs })
     : [];
   return pump(state, effects);
+}
+
+function resendRefused(
+  state: State,
+  { peer, typeUrl }: PeersMsg & { readonly tag: "resend_due" },
+): Turn<State> {
+  const link = state.peers.get(peer)?.link;
+  if (link) resend(link.sender, typeUrl);
+  return pump(state, []);
 }
 
 function pump(state: State, before: readonly Effect[]): Turn<State> {
@@ -450,6 +469,10 @@ function intaken(
     effects.push(timer(`again ${zone} ${taken.again}`, AGAIN_MS, due));
   }
   if (!taken.answer) return [state, effects];
+  if (taken.out.length > 0) {
+    const names = [...taken.out];
+    effects.push(log("info", "what another zone told is out of quarantine", { zone, names }));
+  }
   effects.push(links({ do: "send", link: link.id, request: taken.answer }));
   if (taken.rejected.length > 0) {
     effects.push(

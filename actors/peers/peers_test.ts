@@ -3,7 +3,7 @@ import { KINDS } from "../../core/kinds.ts";
 import type { Draft, Resource } from "../../core/resource.ts";
 import { encodeUpward } from "../../kds/offers.ts";
 import type { LinkCommand } from "../../kds/peer_wire.ts";
-import { type KdsResponse, ownMetadata } from "../../kds/wire.ts";
+import { type KdsResponse, ownMetadata, parseWireName } from "../../kds/wire.ts";
 import { writeLink } from "../../kds/zone_link.ts";
 import type { Effect } from "../runtime/actor.ts";
 import type { PeersMsg, PeersStatus } from "./messages.ts";
@@ -184,6 +184,51 @@ Deno.test("who has global tells those who have not, and hears nobody", () => {
   assert.equal(response.response.resources.length, 1);
   east.tell({ tag: "link_response", link: "w1", response: responseOf("west") });
   assert.deepEqual([...east.writes(), ...east.commands()], []);
+});
+
+Deno.test("what another zone refused is sent to it again, until it takes it", () => {
+  const east = start("east", [reach("west"), ingress("east")]);
+  east.tell({ tag: "link_opened", link: "w1", peer: "west", dialled: false, run: null });
+  east.tell({ tag: "link_request", link: "w1", request: ASK });
+  const answer = (error?: string) => {
+    const [told] = east.commands();
+    assert.ok(told?.do === "send" && "response" in told && told.response.resources.length === 1);
+    const { nonce } = told.response;
+    const request = { ...ASK, nonce, subscribe: [], ...(error !== undefined && { error }) };
+    east.tell({ tag: "link_request", link: "w1", request });
+  };
+  answer("it is in the way");
+  assert.deepEqual(east.commands(), []);
+  const [[name, firstMs]] = east.timers() as [[string, number]];
+  assert.equal(name, "resend west ZoneIngress");
+  east.tell({ tag: "resend_due", peer: "west", typeUrl: "ZoneIngress" });
+  answer("it is in the way");
+  const [[, secondMs]] = east.timers() as [[string, number]];
+  assert.ok(secondMs > firstMs, "pauses grow");
+  east.tell({ tag: "resend_due", peer: "west", typeUrl: "ZoneIngress" });
+  answer();
+  assert.deepEqual([...east.timers(), ...east.commands()], []);
+  east.tell({ tag: "resend_due", peer: "west", typeUrl: "ZoneIngress" });
+  assert.deepEqual(east.commands(), []);
+});
+
+Deno.test("what was refused is taken when it comes again and nothing is in the way", () => {
+  const { name } = parseWireName(responseOf("west").resources[0]!.name);
+  const inTheWay = { ...ingress("east"), name };
+  const east = start("east", [reach("west"), inTheWay]);
+  const link = east.alone("west");
+  east.tell({ tag: "link_response", link, response: responseOf("west") });
+  const [nack] = east.commands();
+  assert.ok(nack?.do === "send" && "request" in nack);
+  assert.match(nack.request.error ?? "", /exists already/);
+  east.change(false, [], [inTheWay]);
+  east.tell({ tag: "link_response", link, response: { ...responseOf("west"), nonce: "2" } });
+  const [write] = east.writes();
+  const value = { ok: true as const, revision: 10, changes: [] };
+  east.tell({ tag: "written", ref: write!.reply.ref, value });
+  const [ack] = east.commands();
+  assert.ok(ack?.do === "send" && "request" in ack && ack.request.error === undefined);
+  assert.equal(east.status().peers[0]!.rejected, null);
 });
 
 Deno.test("who needs a link last closes it", () => {
