@@ -131,7 +131,10 @@ async function found(api: string, path: string, name: string): Promise<JsonObjec
     });
     return resource !== undefined || "not yet";
   });
-  return written(resource!);
+  const { labels, ...rest } = written(resource!);
+  // Ursa's zones say at which revision of theirs it was.
+  const { "ursa.io/revision": _revision, ...shared } = (labels ?? {}) as JsonObject;
+  return { ...rest, ...(labels !== undefined && { labels: shared }) };
 }
 
 interop(import.meta.url, {
