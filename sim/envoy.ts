@@ -49,6 +49,8 @@ export class Envoy {
   resource: JsonObject | null;
   /** What its next stream shows to prove who it is. */
   token: string | null = null;
+  /** The stream that is open may have come with it. */
+  tokenBefore: string | null = null;
   /** Null: it does not report health. */
   probing: Probing | null = null;
   /** Which run of the dp process; "" for none. */

@@ -141,6 +141,7 @@ export class Tokens {
   /** Its next stream comes with this one. */
   give(envoy: Envoy, flaw: Flaw): void {
     this.#due.set(idOf(envoy), this.#world.nowMs + this.#dice.between(1_000, 4_000));
+    envoy.tokenBefore = envoy.token;
     envoy.token = this.#made(flaw, this.#orderFor(envoy), [
       this.#world.zone(envoy.options.server.name),
       this.#world.writer,

@@ -34,7 +34,9 @@ export function leasesHold(world: World): Check {
     const id = `${zone.name} ${text}`;
     const envoys = world.envoysNamed(zone.name, text);
     if (envoys.some((envoy) => isHeard(zone, envoy, world))) aliveAtMs.set(id, world.nowMs);
-    if (envoys.some((envoy) => couldBeHeard(zone, envoy, world))) {
+    if (
+      envoys.some((envoy) => couldBeHeard(zone, envoy, world) || mayStillArrive(zone, envoy, world))
+    ) {
       deadSinceMs.delete(id);
       return;
     }
@@ -115,6 +117,11 @@ function couldBeHeard(zone: ControlPlane, { running, options }: Envoy, { network
   return running && network.link(name, zone.name).open && network.link(zone.name, name).open;
 }
 
+/** What it sent before it ended waits behind a cut. */
+function mayStillArrive(zone: ControlPlane, { running, options }: Envoy, { network }: World) {
+  return !running && !network.link(options.site.name, zone.name).open;
+}
+
 function isHeard(zone: ControlPlane, envoy: Envoy, world: World): boolean {
   const { end, options: { key } } = envoy;
   if (!end?.connection.echoes || !zone.ads) return false;
@@ -127,7 +134,10 @@ function leaves(world: World, zone: ControlPlane, proxy: ProxyKey): boolean {
   const { type, mesh } = proxy;
   const key = { type: "Mesh", mesh: "", name: mesh };
   if (type === "dataplane" && !zone.disk.image.get(key)) return true;
-  return world.envoysNamed(zone.name, proxyText(proxy)).some(({ draining, token }) =>
-    draining || token !== null && world.tokens.withdrawn(zone, token) !== null
+  const isWithdrawn = (token: string | null) =>
+    token !== null && world.tokens.withdrawn(zone, token) !== null;
+  // Its stream may have been opened with the token before.
+  return world.envoysNamed(zone.name, proxyText(proxy)).some(({ draining, token, tokenBefore }) =>
+    draining || isWithdrawn(token) || isWithdrawn(tokenBefore)
   );
 }
