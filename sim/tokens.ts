@@ -164,7 +164,10 @@ export class Tokens {
 
   /** What speaks against a token that was good once. */
   withdrawn({ disk: { image }, config }: ControlPlane, jwt: string): string | null {
-    const { order, keyId, key, id } = this.#issued.get(jwt)!;
+    const issued = this.#issued.get(jwt);
+    // What nobody issued cannot be taken away.
+    if (!issued) return null;
+    const { order, keyId, key, id } = issued;
     if (!key) return "it is forged";
     const mesh = order.kind === "dataplane" ? order.claims.mesh : "";
     const isPublic = order.kind === "zone" && config.global !== null;
