@@ -3,6 +3,7 @@
 import { inboundsOf } from "../actors/dataplane/announcement.ts";
 import { type LeaveResult, PROXIES, type ProxiesMsg } from "../actors/proxies/messages.ts";
 import { isReady } from "../core/dataplane.ts";
+import { proxyText } from "../core/proxy.ts";
 import { type Draft, type JsonObject, keyText, type ResourceKey } from "../core/resource.ts";
 import { GLOBAL_CONFIG, readAllegiance } from "../kds/allegiance.ts";
 import { MESSAGE_BYTES_MAX } from "../kds/wire.ts";
@@ -518,8 +519,9 @@ function stop(world: World, envoy: Envoy, how: string): void {
   const { site } = envoy.options;
   const { incarnation } = site;
   const isSame = () => site.incarnation === incarnation;
-  // Who tells no run id and dials anew may be the next run, which takes the name back.
-  const mayBeNext = () => instance === "" && envoy.end !== stream;
+  const isAlone = world.envoysNamed(zone.name, proxyText(key)).length === 1;
+  // Who tells no run id and dials anew may be the next run, which takes the name back; or its twin.
+  const mayBeNext = () => instance === "" && (!isAlone || envoy.end !== stream);
   const end = () => {
     if (isSame()) envoy.stop("close");
   };
