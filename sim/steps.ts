@@ -520,8 +520,8 @@ function stop(world: World, envoy: Envoy, how: string): void {
   const { incarnation } = site;
   const isSame = () => site.incarnation === incarnation;
   const isAlone = world.envoysNamed(zone.name, proxyText(key)).length === 1;
-  // Who tells no run id and dials anew may be the next run, which takes the name back; or its twin.
-  const mayBeNext = () => instance === "" && (!isAlone || envoy.end !== stream);
+  // A twin may take the name back; so may the next run, which who tells no run id may be as it dials.
+  const mayBeNext = () => !isAlone || instance === "" && envoy.end !== stream;
   const end = () => {
     if (isSame()) envoy.stop("close");
   };
