@@ -42,16 +42,11 @@ async function oneIsKilled(
     readonly gate: Proxy;
   },
 ): Promise<void> {
-  const load = new Load(PER_SECOND, () => east.client.call("billing.mesh"));
-  await until("requests", () => load.outcomes.length > PER_SECOND || "too few");
-  const atMs = performance.now();
-  kill(gate);
-  await leaves(caller, gate);
-  const leftMs = performance.now() - atMs;
-  await later(load);
-  await load.stop();
-  report("ingress killed", { load, atMs, leftMs });
-  equal(load.failuresSince(atMs + leftMs).length, 0, "failed after the lease");
+  const leftMs = await nothingFailsOnceItLeft("ingress killed", {
+    load: new Load(PER_SECOND, () => east.client.call("billing.mesh")),
+    end: () => kill(gate),
+    leaves: () => leaves(caller, gate),
+  });
   ok(leftMs < LEASE_MS + SLACK_MS, `it left after ${leftMs} ms`);
 }
 
@@ -63,17 +58,12 @@ async function oneStandsStill(
     readonly gate: Proxy;
   },
 ): Promise<void> {
-  const load = new Load(PER_SECOND, () => east.client.call("billing.mesh"));
-  await until("requests", () => load.outcomes.length > PER_SECOND || "too few");
-  const atMs = performance.now();
-  Deno.kill(gate.envoyPid, "SIGSTOP");
   try {
-    await leaves(caller, gate);
-    const leftMs = performance.now() - atMs;
-    await later(load);
-    await load.stop();
-    report("ingress stands still", { load, atMs, leftMs });
-    equal(load.failuresSince(atMs + leftMs).length, 0, "failed after the lease");
+    const leftMs = await nothingFailsOnceItLeft("ingress stands still", {
+      load: new Load(PER_SECOND, () => east.client.call("billing.mesh")),
+      end: () => Deno.kill(gate.envoyPid, "SIGSTOP"),
+      leaves: () => leaves(caller, gate),
+    });
     ok(leftMs < LEASE_MS + SLACK_MS, `it left after ${leftMs} ms`);
   } finally {
     Deno.kill(gate.envoyPid, "SIGCONT");
@@ -155,17 +145,33 @@ async function workloadIsKilled(east: Zone, west: Zone): Promise<void> {
   await west.startWorkload({ service: "probed" });
   await untilAnswered(east, "probed.mesh", east);
   await until("the other zone", () => knows(caller, [west.ingress!, backend.proxy]));
-  const load = new Load(PER_SECOND, () => east.client.call("probed.mesh"));
+  const leftMs = await nothingFailsOnceItLeft("workload of a probed backend killed", {
+    load: new Load(PER_SECOND, () => east.client.call("probed.mesh")),
+    end: () => backend.service.signal("SIGKILL"),
+    leaves: () => leaves(caller, backend.proxy),
+  });
+  ok(leftMs < FAILOVER_MS + SLACK_MS, `it left after ${leftMs} ms`);
+}
+
+/** Returns how long it took to leave. */
+async function nothingFailsOnceItLeft(
+  title: string,
+  { load, end, leaves }: {
+    readonly load: Load;
+    readonly end: () => void;
+    readonly leaves: () => Promise<unknown>;
+  },
+): Promise<number> {
   await until("requests", () => load.outcomes.length > PER_SECOND || "too few");
   const atMs = performance.now();
-  backend.service.signal("SIGKILL");
-  await leaves(caller, backend.proxy);
+  end();
+  await leaves();
   const leftMs = performance.now() - atMs;
   await later(load);
   await load.stop();
-  report("workload of a probed backend killed", { load, atMs, leftMs });
-  equal(load.failuresSince(atMs + leftMs).length, 0, "failed later");
-  ok(leftMs < FAILOVER_MS + SLACK_MS, `it left after ${leftMs} ms`);
+  report(title, { load, atMs, leftMs });
+  equal(load.failuresSince(atMs + leftMs).length, 0, "failed after it left");
+  return leftMs;
 }
 
 async function twoZones(

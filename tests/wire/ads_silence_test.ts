@@ -48,7 +48,10 @@ class Relay {
   }
 }
 
-Deno.test("a stream whose peer vanished ends within the lease, with how long it was silent", async () => {
+/** A stream that has its first response, over a relay. */
+async function withRelayedStream(
+  use: (at: { readonly plane: TestControlPlane; readonly relay: Relay }) => Promise<void>,
+): Promise<void> {
   const plane = await TestControlPlane.start(snapshotOf({ cluster: [{ name: "a" }] }), {
     leaseMs: LEASE_MS,
   });
@@ -56,36 +59,34 @@ Deno.test("a stream whose peer vanished ends within the lease, with how long it 
   const web = new TestClient(await relay.listen(), "sotw");
   web.send({ node: NODE, typeUrl: TYPES.cluster });
   await web.next();
-  // Pings, which are answered: nothing else passes.
-  await relay.words(3);
-  assert.equal(plane.streams.size, 1);
-  relay.cut();
-  const cutMs = performance.now();
-  await plane.until(() => plane.streams.size === 0, "the end of the stream");
-  const foundMs = performance.now() - cutMs;
-  const [silentMs] = plane.silences;
-  console.log(`found after ${Math.round(foundMs)} ms, silent for ${Math.round(silentMs!)} ms`);
-  // A ping was on its way or about to be: what is silent was so since then, not since the last word.
-  assert(silentMs! > LEASE_MS / 2 && silentMs! < 2 * LEASE_MS, `silent for ${silentMs} ms`);
+  await use({ plane, relay });
   await relay.close();
   await web.close();
   await plane.server.close(1_000);
+}
+
+Deno.test("a stream whose peer vanished ends within the lease, with how long it was silent", async () => {
+  await withRelayedStream(async ({ plane, relay }) => {
+    // Pings, which are answered: nothing else passes.
+    await relay.words(3);
+    assert.equal(plane.streams.size, 1);
+    relay.cut();
+    const cutMs = performance.now();
+    await plane.until(() => plane.streams.size === 0, "the end of the stream");
+    const foundMs = performance.now() - cutMs;
+    const [silentMs] = plane.silences;
+    console.log(`found after ${Math.round(foundMs)} ms, silent for ${Math.round(silentMs!)} ms`);
+    // A ping was on its way or about to be: what is silent was so since then, not since the last word.
+    assert(silentMs! > LEASE_MS / 2 && silentMs! < 2 * LEASE_MS, `silent for ${silentMs} ms`);
+  });
 });
 
 Deno.test("a server that stood still for longer than a lease reads before it judges", async () => {
-  const plane = await TestControlPlane.start(snapshotOf({ cluster: [{ name: "a" }] }), {
-    leaseMs: LEASE_MS,
+  await withRelayedStream(async ({ plane, relay }) => {
+    const untilMs = performance.now() + 2 * LEASE_MS;
+    while (performance.now() < untilMs);
+    await relay.words(2);
+    assert.equal(plane.streams.size, 1);
+    assert.deepEqual(plane.silences, []);
   });
-  const relay = new Relay(plane.port);
-  const web = new TestClient(await relay.listen(), "sotw");
-  web.send({ node: NODE, typeUrl: TYPES.cluster });
-  await web.next();
-  const untilMs = performance.now() + 2 * LEASE_MS;
-  while (performance.now() < untilMs);
-  await relay.words(2);
-  assert.equal(plane.streams.size, 1);
-  assert.deepEqual(plane.silences, []);
-  await relay.close();
-  await web.close();
-  await plane.server.close(1_000);
 });
